@@ -59,6 +59,7 @@ class Uses {
       FirstMatch first = first_of(steps, realm);
       for (std::size_t i = 0; i < steps.size(); ++i) {
         if (steps[i].rule == nullptr || steps[i].rule->action != policy::Action::Accept) continue;
+        const Diagrams::Passing passing(d_);
         add_in_vain(all, *steps[i].rule, first, i, sends ? denied.sent : denied.arriving);
       }
     }
@@ -282,15 +283,19 @@ class Uses {
   void ask(const Steps& steps, Diagram realm, Direction direction, bool ends,
            std::size_t begin = 0) {
     FirstMatch first = first_of(steps, realm);
+    std::vector<Diagram> fates;
+    for (const Denotation::Step& step : steps)
+      fates.push_back(ends ? fate_of(step.then) : kNothing);
     for (std::size_t i = begin; i < steps.size(); ++i) {
       if (is_asked(steps[i])) {
+        const Diagrams::Passing passing(d_);
         const policy::Rule* rule = steps[i].rule;
         RuleUse& use = use_of(*rule);
         const bool decided = use.decides;
         if (first.decides(i)) {
           use.decides = use.is_there = true;
           const bool same =
-              ends && does_alone_decide(*rule) && is_same(first, steps, i, use.instead);
+              ends && does_alone_decide(*rule) && is_same(first, steps, fates, i, use.instead);
           use.redundant = same && (use.redundant || !decided);
         } else if (!use.decides && use.blockers.empty() && first.is_there(i)) {
           use.is_there = true;
@@ -309,7 +314,7 @@ class Uses {
   }
 
   // What becomes of packets, whoever decides.
-  Diagram fates(Diagram then) {
+  Diagram fate_of(Diagram then) {
     return d_.map(then, [&](std::uint32_t value) {
       if (value < Meanings::kFirst) return terminal(value);
       Meaning plain = meanings_.of(value);
@@ -319,10 +324,11 @@ class Uses {
   }
 
   // Whether the same would become of all that the step decides about, without it.
-  bool is_same(FirstMatch& first, const Steps& steps, std::size_t at, std::string& instead) {
-    const Diagram own_fates = fates(steps[at].then);
+  bool is_same(FirstMatch& first, const Steps& steps, const std::vector<Diagram>& fates,
+               std::size_t at, std::string& instead) {
     const auto heirs = first.heirs(at, [&](std::size_t later) {
-      return d_.complement(d_.differ(own_fates, fates(steps[later].then)));
+      if (fates[later] == fates[at]) return kEverything;
+      return d_.complement(d_.differ(fates[at], fates[later]));
     });
     if (!heirs) return false;
     instead.clear();

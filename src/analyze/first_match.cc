@@ -1,12 +1,16 @@
 #include "analyze/first_match.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace rolewall::analyze {
 namespace {
 
-constexpr std::size_t kDrawnPackets = 12;  // packets, before sets are gone into
+// Packets, before sets are gone into: of an item, and of its heirs, one of each.
+constexpr std::size_t kDrawnPackets = 8;
+constexpr std::size_t kDrawnOfHeirs = 200;
+constexpr std::size_t kMostInATurn = 256;
 constexpr std::size_t kNoItem = ~std::size_t{0};
 constexpr std::uint64_t kBoxesInAStep = 16;
 
@@ -34,17 +38,37 @@ bool FirstMatch::meet(const Box& a, const Box& b) {
   return true;
 }
 
+const FirstMatch::Box* FirstMatch::own_box(std::size_t item, std::size_t part) const {
+  const auto own = std::ranges::lower_bound(boxes_[part], item, {}, &Box::item);
+  return own == boxes_[part].end() || own->item != item ? nullptr : &*own;
+}
+
 void FirstMatch::look_before(std::size_t item) {
   if (asked_ == item) return;
   asked_ = item;
   covering_.clear();
   for (std::size_t part = 0; part < boxes_.size(); ++part) {
     before_[part].clear();
-    const auto own = std::ranges::lower_bound(boxes_[part], item, {}, &Box::item);
-    if (own == boxes_[part].end() || own->item != item) continue;
-    d_.spend(static_cast<std::uint64_t>(own - boxes_[part].begin()) / kBoxesInAStep);
-    for (auto box = boxes_[part].begin(); box != own; ++box) {
-      if (meet(*box, *own) && items_[box->item].stays) before_[part].push_back(&*box);
+    const Box* const own = own_box(item, part);
+    if (own == nullptr) continue;
+    d_.spend(static_cast<std::uint64_t>(own - boxes_[part].data()) / kBoxesInAStep);
+    for (const Box* box = boxes_[part].data(); box != own; ++box) {
+      if (meet(*box, *own) && items_[box->item].stays) before_[part].push_back(box);
+    }
+  }
+}
+
+void FirstMatch::look_after(std::size_t item) {
+  if (asked_after_ == item) return;
+  asked_after_ = item;
+  for (std::size_t part = 0; part < boxes_.size(); ++part) {
+    after_[part].clear();
+    const Box* const own = own_box(item, part);
+    if (own == nullptr) continue;
+    const Box* const end = boxes_[part].data() + boxes_[part].size();
+    d_.spend(static_cast<std::uint64_t>(end - own) / kBoxesInAStep);
+    for (const Box* box = own + 1; box != end; ++box) {
+      if (meet(*box, *own) && items_[box->item].stays) after_[part].push_back(box);
     }
   }
 }
@@ -72,24 +96,30 @@ std::optional<std::size_t> FirstMatch::first_before(Packet packet, std::size_t w
 }
 
 std::optional<std::size_t> FirstMatch::next(std::size_t item, Packet packet) {
+  look_after(item);
   const std::size_t part = part_of(packet);
-  const std::vector<Box>& boxes = boxes_[part];
-  const auto begin = std::ranges::upper_bound(boxes, item, {}, &Box::item);
-  const auto found = std::find_if(begin, boxes.end(), [&](const Box& box) {
-    return items_[box.item].stays && has(box, part, packet);
-  });
-  d_.spend(static_cast<std::uint64_t>(found - begin) / kBoxesInAStep);
-  return found == boxes.end() ? std::nullopt : std::optional<std::size_t>(found->item);
+  d_.spend(after_[part].size() / kBoxesInAStep);
+  for (const Box* box : after_[part]) {
+    if (has(*box, part, packet)) return box->item;
+  }
+  return std::nullopt;
 }
 
-// Each turn takes away the whole of what has the packet, so that it ends.
+// Each turn takes away the whole of what has some packets of the rest, so that it ends. Of more
+// packets each time: what is taken away together costs little more than one of it.
 bool FirstMatch::is_any_left(Diagram rest) {
-  while (rest != kNothing) {
-    d_.draw(rest, kEverything, seed_, packet_);
-    const auto holder = first_before(packet_, kNoItem);
-    if (!holder) return true;
-    covering_.push_back(*holder);
-    rest = d_.minus(rest, items_[*holder].packets);
+  for (std::size_t count = 1; rest != kNothing; count = std::min(2 * count, kMostInATurn)) {
+    std::set<std::size_t> holders;
+    for (std::size_t i = 0; i < count; ++i) {
+      d_.draw(rest, kEverything, seed_, packet_);
+      const auto holder = first_before(packet_, kNoItem);
+      if (!holder) return true;
+      holders.insert(*holder);
+    }
+    covering_.insert(covering_.end(), holders.begin(), holders.end());
+    std::vector<Diagram> sets;
+    for (const std::size_t holder : holders) sets.push_back(d_.both(rest, items_[holder].packets));
+    rest = d_.minus(rest, d_.union_of(std::move(sets)));
   }
   return false;
 }
@@ -129,14 +159,20 @@ std::vector<std::size_t> FirstMatch::blockers(std::size_t item) {
   if (covering_.empty()) is_any_left(all);
   std::vector<std::size_t> those = covering_;
   std::ranges::sort(those);
+  std::vector<Diagram> shares;
+  std::vector<Diagram> of_first{kNothing};  // so many of them together
+  for (const std::size_t each : those) {
+    shares.push_back(d_.both(all, items_[each].packets));
+    of_first.push_back(d_.either(of_first.back(), shares.back()));
+  }
   // From the last: what the first ones have already is not asked of the later ones.
+  Diagram of_last = kNothing;
   for (std::size_t at = those.size(); at-- > 0;) {
-    std::vector<Diagram> others;
-    for (std::size_t i = 0; i < those.size(); ++i) {
-      if (i != at) others.push_back(d_.both(all, items_[those[i]].packets));
+    if (d_.either(of_first[at], of_last) == all) {
+      those.erase(those.begin() + static_cast<std::ptrdiff_t>(at));
+    } else {
+      of_last = d_.either(of_last, shares[at]);
     }
-    if (d_.union_of(std::move(others)) != all) continue;
-    those.erase(those.begin() + static_cast<std::ptrdiff_t>(at));
   }
   return those;
 }
@@ -155,55 +191,88 @@ Diagram FirstMatch::left(std::size_t item, std::size_t without, const Pick& pick
 
 Diagram FirstMatch::left(std::size_t item) {
   look_before(item);
-  Diagram rest = own(item);
+  const Diagram all = own(item);
+  std::vector<Diagram> sets;
   for (const auto& boxes : before_) {
-    for (const Box* box : boxes) rest = d_.minus(rest, items_[box->item].packets);
+    for (const Box* box : boxes) sets.push_back(d_.both(all, items_[box->item].packets));
   }
-  return rest;
+  return d_.minus(all, d_.union_of(std::move(sets)));
 }
 
-// Of the packets, those that no item between them has.
-Diagram FirstMatch::inherited(std::size_t item, std::size_t heir, Diagram packets) {
-  packets = d_.both(packets, items_[heir].packets);
-  for (const std::vector<Box>& boxes : boxes_) {
-    const auto own = std::ranges::lower_bound(boxes, item, {}, &Box::item);
-    if (own == boxes.end() || own->item != item) continue;
-    for (auto box = own + 1; box != boxes.end() && box->item < heir; ++box) {
-      const bool is_between = items_[box->item].stays && meet(*box, *own);
-      if (is_between) packets = d_.minus(packets, items_[box->item].packets);
-    }
-    d_.spend((heir - item) / kBoxesInAStep);
-  }
-  return packets;
-}
-
-std::optional<std::vector<std::size_t>> FirstMatch::heirs(
-    std::size_t item, const std::function<Diagram(std::size_t)>& alike) {
-  look_before(item);
-  const auto heir_of = [&](std::optional<std::size_t>& heir) {
-    heir = next(item, packet_);
-    return heir && d_.at(alike(*heir), packet_) == value_of(kEverything);
+// Tried first: a packet that the item decides about, and whose heir is not alike.
+bool FirstMatch::has_unlike_heir(std::size_t item, const Alike& alike) {
+  const auto is_unlike = [&] {
+    if (first_before(packet_, kNoItem)) return false;
+    const auto heir = next(item, packet_);
+    return !heir || d_.at(alike(*heir), packet_) != value_of(kEverything);
   };
-  std::optional<std::size_t> heir;
   for (std::size_t i = 0; i < kDrawnPackets; ++i) {
     d_.draw(items_[item].packets, realm_, seed_, packet_);
-    if (!first_before(packet_, kNoItem) && !heir_of(heir)) return std::nullopt;
+    if (is_unlike()) return true;
   }
-  std::vector<std::size_t> all;
-  Diagram rest = own(item);
+  std::size_t left = kDrawnOfHeirs;
+  for (const auto& boxes : after_) {
+    for (const Box* box : boxes) {
+      if (left == 0) return false;
+      if (alike(box->item) == kEverything) continue;
+      const Diagram shared = d_.both(items_[item].packets, items_[box->item].packets);
+      if (!d_.meet(shared, realm_)) continue;
+      --left;
+      d_.draw(shared, realm_, seed_, packet_);
+      if (is_unlike()) return true;
+    }
+  }
+  return false;
+}
+
+// What is taken away of the rest is alike, whichever item has it next: of an heir's packets those
+// that no item before it has that may be unlike.
+bool FirstMatch::are_heirs_alike(std::size_t item, const Alike& alike, Diagram rest) {
   while (rest != kNothing) {
     d_.draw(rest, kEverything, seed_, packet_);
     if (const auto holder = first_before(packet_, kNoItem)) {
       rest = d_.minus(rest, items_[*holder].packets);
       continue;
     }
-    if (!heir_of(heir)) return std::nullopt;
-    all.push_back(*heir);
-    rest = d_.minus(rest, d_.both(inherited(item, *heir, rest), alike(*heir)));
+    const auto heir = next(item, packet_);
+    if (!heir) return false;
+    const Diagram passing = d_.both(d_.both(rest, items_[*heir].packets), alike(*heir));
+    if (d_.at(passing, packet_) != value_of(kEverything)) return false;
+    std::vector<Diagram> unlike;
+    for (const auto& boxes : after_) {
+      for (const Box* box : boxes) {
+        if (box->item >= *heir) break;
+        if (alike(box->item) == kEverything) continue;
+        unlike.push_back(d_.both(passing, items_[box->item].packets));
+      }
+    }
+    rest = d_.minus(rest, d_.minus(passing, d_.union_of(std::move(unlike))));
+  }
+  return true;
+}
+
+std::vector<std::size_t> FirstMatch::all_heirs(std::size_t item) {
+  std::vector<std::size_t> all;
+  for (const auto& boxes : after_) {
+    for (const Box* box : boxes) all.push_back(box->item);
   }
   std::ranges::sort(all);
   all.erase(std::unique(all.begin(), all.end()), all.end());
+  Diagram rest = left(item);
+  std::erase_if(all, [&](std::size_t heir) {
+    if (!d_.meet(rest, items_[heir].packets)) return true;
+    rest = d_.minus(rest, items_[heir].packets);
+    return false;
+  });
   return all;
+}
+
+std::optional<std::vector<std::size_t>> FirstMatch::heirs(std::size_t item, const Alike& alike) {
+  look_before(item);
+  look_after(item);
+  if (has_unlike_heir(item, alike)) return std::nullopt;
+  if (!are_heirs_alike(item, alike, own(item))) return std::nullopt;
+  return all_heirs(item);
 }
 
 bool FirstMatch::is_same(std::size_t a, std::size_t b) {

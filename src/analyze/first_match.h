@@ -55,8 +55,8 @@ class FirstMatch {
 
   // The later items that would have the packets that the item decides about, in order, if each of
   // these is one of `alike`, of the item that would have it. Absent: one is not, or none has it.
-  std::optional<std::vector<std::size_t>> heirs(std::size_t item,
-                                                const std::function<Diagram(std::size_t)>& alike);
+  using Alike = std::function<Diagram(std::size_t)>;
+  std::optional<std::vector<std::size_t>> heirs(std::size_t item, const Alike& alike);
 
   // Earlier items that together have all of this one's packets; without any of them they do not.
   // One alone where one does it. In order. REQUIRES: is_there(item), !decides(item).
@@ -84,7 +84,11 @@ class FirstMatch {
   bool has(const Box& box, std::size_t part, Packet packet) const;
   std::optional<std::size_t> first_before(Packet packet, std::size_t without);
   bool is_any_left(Diagram rest);
-  Diagram inherited(std::size_t item, std::size_t heir, Diagram packets);
+  void look_after(std::size_t item);
+  const Box* own_box(std::size_t item, std::size_t part) const;
+  bool has_unlike_heir(std::size_t item, const Alike& alike);
+  bool are_heirs_alike(std::size_t item, const Alike& alike, Diagram rest);
+  std::vector<std::size_t> all_heirs(std::size_t item);
 
   Diagrams& d_;
   std::vector<Item> items_;
@@ -98,6 +102,8 @@ class FirstMatch {
   std::size_t asked_ = ~std::size_t{0};
   std::array<std::vector<const Box*>, 2> before_;
   std::vector<std::size_t> covering_;
+  std::size_t asked_after_ = ~std::size_t{0};
+  std::array<std::vector<const Box*>, 2> after_;  // likewise
 };
 
 }  // namespace rolewall::analyze
