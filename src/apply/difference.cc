@@ -22,8 +22,9 @@
 // Rules. In each chain a longest run of equal rules in the same order stays (kept_rules.h); every
 // other goes, and comes again in front of one that stays, by its handle. From the chain's end on
 // that one is always known. A rule that merely moved takes along what it had counted. Where a
-// built-in step counts for another rule behind it that does something else now, it is made again:
-// what was dropped must not be shown as let pass, when audit mode begins.
+// built-in step, or what is over a limit, is counted for another rule behind it that does something
+// else now, it is made again: what was dropped must not be shown as let pass, when audit mode
+// begins.
 //
 // Elements. Both sides sorted and in one form (elements.h), then merged: a row on one side alone
 // goes or comes, a row whose value is another does both. Where order means something (ranges of a
@@ -52,6 +53,7 @@
 #include "apply/run_time_jumps.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::apply {
@@ -268,6 +270,11 @@ class Comparison {
     }
   }
 
+  static bool counts_for_what_follows(const Chain& chain, const Rule& rule) {
+    const bool is_excess = chain.name == own::excess_chain(rule.comment.text());
+    return counts(rule) && (is_step(rule) || is_excess);
+  }
+
   void change_rules(const Chain& there, std::size_t chain) {
     const Chain& wanted = result_.table.chains[chain];
     const bool remade = remade_.chains.contains(wanted.name);
@@ -277,7 +284,7 @@ class Comparison {
       });
     });
     for (std::size_t i = 0; i < matches.size(); ++i) {
-      if (matches[i].live && is_step(wanted.rules[i]) && counts(wanted.rules[i]) &&
+      if (matches[i].live && counts_for_what_follows(wanted, wanted.rules[i]) &&
           !end_alike(there, *matches[i].live, wanted, i)) {
         matches[i] = {};
       }
@@ -292,7 +299,8 @@ class Comparison {
     const bool first_goes =
         std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
     if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live &&
-        (!is_step(wanted.rules.front()) || end_alike(there, 0, wanted, 0))) {
+        (!counts_for_what_follows(wanted, wanted.rules.front()) ||
+         end_alike(there, 0, wanted, 0))) {
       take_count(there.rules.front(), result_.table.chains[chain].rules.front());
     }
     add_rules(chain, matches, there);

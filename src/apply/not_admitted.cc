@@ -14,6 +14,7 @@
 #include "eval/build.h"
 #include "eval/eval.h"
 #include "net/address_set.h"
+#include "net/built_in_steps.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -74,11 +75,15 @@ class OpenJudge {
   }
 
   NotAdmitted judge(std::span<const OpenConnection> open) {
-    for (const OpenConnection& each : open) {
-      // Of what nobody has answered each packet is new to the rules.
-      if (each.is_over || !(each.is_answered || each.is_expected)) continue;
-      ++found_.open;
-      add(each);
+    // What another has announced (FTP's data) is judged after that one.
+    for (const bool announced : {false, true}) {
+      for (const OpenConnection& each : open) {
+        // Of what nobody has answered each packet is new to the rules.
+        if (each.is_over || !(each.is_answered || each.is_expected)) continue;
+        if (each.is_expected != announced) continue;
+        ++found_.open;
+        add(each);
+      }
     }
     std::ranges::stable_sort(found_.groups, std::ranges::greater{},
                              [](const CutGroup& group) { return group.connections.size(); });
@@ -93,6 +98,11 @@ class OpenJudge {
   };
 
   void add(const OpenConnection& connection) {
+    // It serves the one that has announced it, and ends with it.
+    if (const auto by = cut_.find(key_of(connection.announced_by)); by != cut_.end()) {
+      const auto [denied, sent_to] = by->second;
+      return put_into(group_of(std::string(net::step::kEstablished), denied, sent_to), connection);
+    }
     const std::vector<Asked> asked = first_packets(connection);
     Said said = word_on(connection, asked);
     if (said.word == Word::Admits) return;
@@ -114,10 +124,25 @@ class OpenJudge {
       return;
     }
     const bool sends = said.word == Word::Sends;
-    const std::string today = asked.empty() ? "" : admitting_rule(asked.front());
+    // What is announced passes as related, while its helper is asked for.
+    std::string today(connection.is_expected ? net::step::kEstablished : "");
+    if (today.empty() && !asked.empty()) today = admitting_rule(asked.front());
     CutGroup& group = group_of(today, sends ? "" : said.rule, sends ? said.rule : "");
+    cut_[key_of(netlink::ConntrackTuple{connection.protocol, connection.from, connection.to})] = {
+        group.denied_by, group.sent_to};
+    put_into(group, connection);
+  }
+
+  void put_into(CutGroup& group, const OpenConnection& connection) {
     group.connections.push_back(found_.all.size());
     found_.all.push_back(connection);
+  }
+
+  using Key = std::tuple<std::uint8_t, net::Address, std::uint16_t, net::Address, std::uint16_t>;
+  static Key key_of(const std::optional<netlink::ConntrackTuple>& tuple) {
+    if (!tuple) return {};
+    return {tuple->protocol, tuple->from.address, tuple->from.port, tuple->to.address,
+            tuple->to.port};
   }
 
   CutGroup& group_of(const std::string& today, const std::string& denied, const std::string& to) {
@@ -287,6 +312,7 @@ class OpenJudge {
   Others others_ = Others::Absent;
   std::map<net::Address, std::vector<Way>> known_ways_;
   std::map<std::tuple<std::string, std::string, std::string>, std::size_t> numbers_;
+  std::map<Key, std::pair<std::string, std::string>> cut_;  // denied by which rule, or sent where
   NotAdmitted found_;
 };
 

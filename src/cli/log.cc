@@ -22,6 +22,7 @@
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
+#include "net/built_in_steps.h"
 #include "observe/held_back.h"
 #include "observe/log_fold.h"
 #include "observe/net_setting.h"
@@ -45,6 +46,12 @@ struct LogOptions {
   bool suggest = false;
   SiteOptions site;  // to which the rules that are suggested would be added
 };
+
+// What a rule must name of a packet that was translated before, its connection says. For a line
+// alone it is not needed.
+bool asks_for_connections(const LogOptions& options) {
+  return options.explain || options.suggest;
+}
 
 // The record of what is in force, read anew when that is another generation.
 class Recorded {
@@ -138,7 +145,8 @@ class Follower {
   Result<void> follow(std::optional<Clock::time_point> until) {
     if (!options_.counts.empty()) TRY(sources_.begin(options_.counts));
     auto next = Clock::now() + kTidyEvery;
-    const auto before = options_.suggest ? std::optional(observe::look_at_table()) : std::nullopt;
+    auto next_look = Clock::now() + kLookEvery;
+    before_ = observe::look_at_table();
     while (!Interruption::requested() && (!until || Clock::now() < *until)) {
       const auto read = reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); });
       if (!read) return read;
@@ -146,27 +154,34 @@ class Follower {
       tidy(false);
       next = Clock::now() + kTidyEvery;
       if (recorded_.read_again_if_changed() && !options_.group) TRY(move_to(recorded_.group()));
+      if (Clock::now() < next_look) continue;
+      TRY(say_held_back());
+      next_look = Clock::now() + kLookEvery;
     }
     tidy(true);
-    if (before) {
-      TRY(count_packets(*before));
+    if (options_.suggest) {
+      TRY(count_packets());
       SiteOptions site = options_.site;
       site.refreshed = refreshed_names(options_.state_directory);
       out().write(suggestions_.write(recorded_.policy(), options_.format,
                                      RuleOpenings::open(site, recorded_.host())));
+      return {};
     }
-    return {};
+    return say_held_back();
   }
 
  private:
   static constexpr std::chrono::seconds kTidyEvery{1};
+  static constexpr std::chrono::seconds kLookEvery{60};  // reads the whole table
   static constexpr int kWaitMs = 200;
 
   void take(const observe::LogLine& line) {
-    if (!observe::parse_prefix(line.prefix)) {
+    const auto prefix = observe::parse_prefix(line.prefix);
+    if (!prefix) {
       ++others_;
       return;
     }
+    if (prefix->name == net::step::kDefault) ++lines_of_defaults_;
     if (options_.suggest) {
       if (const auto event = log_event(line)) suggestions_.take(*event, recorded_.policy());
       return;
@@ -195,27 +210,53 @@ class Follower {
     if (!journal_.send(fields)) ++unsent_;
   }
 
-  // For the suggestions: what the kernel has counted since `before`. Its lines come up to a tenth
-  // of a second later (LogReader), and whoever denies goes on: so the counters are read first.
-  Result<void> count_packets(const Result<observe::Look>& before) {
+  // What the kernel has counted at the defaults since the beginning, after which their lines are
+  // read: those come up to a tenth of a second later (LogReader), and whoever denies goes on, so
+  // the counters are read first. An error: why it is not known.
+  Result<std::uint64_t> packets_of_defaults() {
     const auto now = observe::look_at_table();
-    if (!before || !now) {
-      suggestions_.set_packets_of_defaults(std::unexpected(before ? now.error() : before.error()));
-      return {};
-    }
-    const auto packets = observe::met_defaults(*now, *before);
+    if (!before_ || !now) return std::unexpected(before_ ? now.error() : before_.error());
+    const auto packets = observe::met_defaults(*now, *before_);
     if (!packets) {
-      suggestions_.set_packets_of_defaults(
-          fail(ErrorKind::Refused, now->has_table ? "the table was made anew meanwhile"
-                                                  : "there is no table inet rolewall"));
-      return {};
+      const bool has_table = now->has_table;
+      before_ = now;
+      lines_of_defaults_ = 0;
+      held_back_ = 0;
+      return fail(ErrorKind::Refused, has_table ? "the table was made anew meanwhile"
+                                                : "there is no table inet rolewall");
     }
-    suggestions_.set_packets_of_defaults(*packets);
     const auto until = Clock::now() + kTidyEvery;
-    while (suggestions_.lines_of_defaults() < *packets && Clock::now() < until) {
+    while (lines_of_defaults_ + reader_.lost() < *packets && Clock::now() < until) {
       TRY(reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); }));
     }
+    return *packets;
+  }
+
+  Result<void> count_packets() {
+    suggestions_.set_packets_of_defaults(packets_of_defaults());
     tidy(true);
+    return {};
+  }
+
+  // Of what met the defaults, by their counters, what has no line and was not lost on the way here.
+  Result<void> say_held_back() {
+    if (options_.group && options_.group != recorded_.group()) return {};
+    const auto packets = packets_of_defaults();
+    if (!packets) return {};
+    const std::uint64_t with_line = lines_of_defaults_ + reader_.lost();
+    const std::uint64_t held = *packets > with_line ? *packets - with_line : 0;
+    if (held > held_back_) {
+      const std::uint64_t newly = held - held_back_;
+      std::string words =
+          fmt::format("{} met the defaults and {} not logged.", counted(newly, "further packet"),
+                      newly == 1 ? "was" : "were");
+      for (const std::string& sentence : observe::limits_of_log(recorded_.policy())) {
+        words += ' ' + sentence;
+      }
+      say("held-back", newly, words);
+      held_back_ = held;
+    }
+    out().flush();
     return {};
   }
 
@@ -270,10 +311,13 @@ class Follower {
       return fail(ErrorKind::Refused,
                   "what was applied now logs to the kernel's own log, not to a group");
     }
-    auto reader = observe::LogReader::open(*group);
+    auto reader = observe::LogReader::open(*group, asks_for_connections(options_));
     if (!reader) return std::unexpected(std::move(reader).error());
     reader_ = std::move(*reader);
     lost_before_ = 0;
+    before_ = observe::look_at_table();
+    lines_of_defaults_ = 0;
+    held_back_ = 0;
     group_ = group;
     return {};
   }
@@ -287,6 +331,9 @@ class Follower {
   observe::SourceCounts sources_;
   LogSuggestions suggestions_;
   Journal journal_;
+  Result<observe::Look> before_ = fail(ErrorKind::Refused, "nobody has looked");
+  std::uint64_t lines_of_defaults_ = 0;  // since `before_`
+  std::uint64_t held_back_ = 0;          // of which was told
   std::uint64_t lost_before_ = 0;
   std::uint64_t written_at_ = 0;  // lines taken when the counts were written
   std::uint64_t unsent_ = 0;
@@ -333,7 +380,7 @@ int run(const LogOptions& options) {
   }
   const auto group = group_to_read(options);
   if (!group) return report(group.error());
-  auto reader = observe::LogReader::open(*group);
+  auto reader = observe::LogReader::open(*group, asks_for_connections(options));
   if (!reader) return report(reader.error());
   const Interruption interruption;
   Follower follower(options, std::move(*reader), *group, *fold);

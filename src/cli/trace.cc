@@ -322,7 +322,10 @@ int run(const TraceOptions& options) {
   if (packet && !diagnostics.has_errors()) {
     table = ask::trace_table(subject->policy, *subject->asking.self, *packet,
                              fmt::format("{}{}", ask::kTraceTables, ::getpid()),
-                             {.at_once = std::max(most, 200U)}, diagnostics);
+                             {.at_once = std::max(most, 200U),
+                              .before_defragmentation = ask::has_chains_before_defragmentation(
+                                  (*live)->snapshot.ruleset)},
+                             diagnostics);
   }
   if (!table) {
     show_words(err(), words, diagnostics);

@@ -21,6 +21,9 @@ class RuleChain {
   RuleChain(TableBuilder& table, const LoweredRule& rule, const policy::Defaults& defaults)
       : table_(table), rule_(rule), defaults_(defaults) {}
 
+  // The count is a rule of its own, which stays whatever of the policy's rule changes: one that is
+  // made anew and takes its count along would miss what came in between, and who sees a count go
+  // back takes it for a restart.
   void add() {
     match::counter(append());
     if (rule_.limit) deny_over_limit(*rule_.limit);
@@ -28,12 +31,7 @@ class RuleChain {
     if (rule_.helper != nullptr) match::set_helper(append(), *rule_.helper);
     if (rule_.decides()) {
       if (rule_.log) log_to(rules_, name_of(rule_.action));
-      const bool only_counts = rules_.size() == 1;
-      if (only_counts && !sends_resets(rule_.action)) {
-        match::verdict(rules_.back().exprs, rule_.action);
-      } else {
-        end_with(rules_, rule_.full_name, rule_.action, can_be_tcp());
-      }
+      end_with(rules_, rule_.full_name, rule_.action, can_be_tcp());
     }
     table_.add_chain(rule_.full_name, std::move(rules_));
   }

@@ -36,6 +36,7 @@ std::optional<CountedFlow> counted_flow(View entry) {
                    .protocol = original->protocol,
                    .from = original->from,
                    .to = original->to,
+                   .icmp_type = original->icmp_type,
                    .answered_by = reply->from.address,
                    .is_over = is_over(entry),
                    .there = count_in(find_attribute(entry, CTA_COUNTERS_ORIG)),

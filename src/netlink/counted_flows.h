@@ -24,6 +24,7 @@ struct CountedFlow {
   std::uint8_t protocol = 0;
   Endpoint from;  // of its first packet, as it arrived; ports are 0 where there are none
   Endpoint to;
+  std::optional<std::uint8_t> icmp_type{};
   net::Address answered_by;  // another than `to` where that was translated
   bool is_over = false;      // of TCP: both sides have closed it, or one has reset it
   // Of its own direction and of the answers; absent where nothing is counted.

@@ -27,12 +27,16 @@ struct LogLine {
   std::optional<std::uint32_t> user;  // who has sent it, of a packet of this host's
   std::uint64_t time_ns = 0;          // since 1970
   netlink::View packet;               // its beginning, from the network header on
+  // Its entry of connection tracking, CTA_*, and IP_CT_*: where it was asked for, and is tracked.
+  netlink::View connection{};
+  std::optional<std::uint32_t> connection_info{};
 };
 
 class LogReader {
  public:
   // Of the current network namespace. The error says which setting is in the way.
-  static Result<LogReader> open(std::uint16_t group);
+  // `with_connections`: of each line its connection, too, where the kernel can tell (ctnetlink).
+  static Result<LogReader> open(std::uint16_t group, bool with_connections = false);
 
   // Gives `visit` what has come, after waiting for at most `timeout_ms`. A loss is no error.
   Result<void> read(int timeout_ms, const std::function<void(const LogLine&)>& visit);

@@ -115,12 +115,10 @@ std::vector<RuleCount> count_rules(const ruleset::Table& table) {
       const ruleset::Counter* counter = counter_of(rule);
       if (counter == nullptr || rule.comment.empty()) continue;
       const std::string& name = rule.comment.text();
-      const bool is_policy_rule = !name.starts_with('(');
       RuleCount count{.name = name,
                       .chain = chain.name,
                       .fate = fate_at(chain, i),
-                      .is_excess = is_policy_rule && (chain.name == own::excess_chain(name) ||
-                                                      (chain.name == name && i != 0)),
+                      .is_excess = ruleset::is_excess(chain, i),
                       .packets = counter->packets,
                       .bytes = counter->bytes};
       count.fate = as_audited(count, chain, in_audit_mode);

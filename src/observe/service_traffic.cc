@@ -99,8 +99,8 @@ std::optional<std::size_t> ServiceCounts::service_of(const netlink::CountedFlow&
   for (std::size_t i = 0; i < rules.size(); ++i) {
     const WrittenRule& rule = rules[i];
     if (rule.direction != *direction || rule.action != "accept") continue;
-    if (rule.serves(flow.protocol, flow.to.port) && may_be(rule.from, flow.from.address) &&
-        may_be(rule.to, flow.to.address)) {
+    if (rule.serves(flow.protocol, flow.from.port, flow.to.port, flow.icmp_type) &&
+        may_be(rule.from, flow.from.address) && may_be(rule.to, flow.to.address)) {
       return service_of_rule_[i];
     }
   }

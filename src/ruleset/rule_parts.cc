@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 #include "ruleset/xt_target.h"
 
 namespace rolewall::ruleset {
@@ -36,6 +37,17 @@ bool sends_reset(const Rule& rule, Family table) {
     const auto meaning = meaning_of(*target);
     return meaning && std::get<XtReject>(*meaning).with == xt_tcp_reset(table == Family::Ip6);
   });
+}
+
+bool is_excess(const Chain& chain, std::size_t rule) {
+  const Rule& which = chain.rules[rule];
+  const std::string& of = which.comment.text();
+  if (of.empty() || of.starts_with('(')) return false;
+  if (chain.name == own::excess_chain(of)) return true;
+  // Where nothing logs it, the rule that finds it over the limit counts and denies.
+  const bool counts = std::ranges::any_of(
+      which.exprs, [](const Expr& expr) { return std::holds_alternative<Counter>(expr); });
+  return chain.name == of && rule != 0 && counts;
 }
 
 const Counter* leading_counter(const Rule& rule) {
