@@ -4,7 +4,6 @@ what its rules log and count of that."""
 import os
 import socket
 import struct
-import time
 
 from live_guard import Client, run
 from scene import NEIGHBOURS, put_beyond
@@ -85,12 +84,9 @@ class Peer(Client):
                 out.bind((source, 0))
                 out.sendto(b"!", (to, int(port)))
             return "done"
-        if what == "again":  # from, to, port, how many: from one port, each reset when it has got its answer
-            source, to, port, count = words
-            with self.connect(source, to, port, 3) as first:
-                own = first.getsockname()[1]
-                first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            for _ in range(int(count)):
+        if what == "again":  # from, to, port, its own first port, of how many: each is reset when it has got its answer
+            source, to, port, first, count = words
+            for own in range(int(first), int(first) + int(count)):
                 with socket.socket() as each:
                     each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -98,7 +94,6 @@ class Peer(Client):
                     each.connect((to, int(port)))
                     each.sendall(b"?" * 50)
                     each.recv(50)
-                time.sleep(0.15)
             return "done"
         if what == "answer":  # a SYN+ACK without a SYN, which is invalid
             source, to = (socket.inet_aton(word) for word in words)
