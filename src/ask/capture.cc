@@ -63,6 +63,9 @@ Conversation::Conversation(const ruleset::Snapshot& snapshot, TakenOn taken_on)
 Conversation::Question Conversation::as_sent(const eval::Packet& packet) const {
   Question question{packet, eval::Direction::Send, ""};
   const bool ipv6 = is_ipv6(packet);
+  if (asks_for_an_address(packet)) {
+    question.doubt_if_denied = "that it passes output: what a packet socket sends does not";
+  }
   const bool of_another = is_fragment(packet) || eval::packet_in_error(packet.bytes, ipv6);
   if (evaluator_.translates_on_the_way_out(ipv6) || (of_another && evaluator_.translates(ipv6))) {
     question.doubt = sightings_.forwards(ipv6)
@@ -167,7 +170,7 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
     return question;
   }
   const bool passed_on = !all_are_sent && sightings_.forwards(is_ipv6(packet)) &&
-                         !sightings_.is_own(source_of(packet));
+                         !sightings_.is_own(source_of(packet)) && may_be_forwarded(packet);
   return passed_on ? as_forwarded(packet) : as_sent(packet);
 }
 
