@@ -40,8 +40,8 @@ netlink::NewConnection master_of(const eval::Tuple& tuple) {
 }
 
 // What conntrack refuses before it looks for a connection: of what arrives a checksum that is
-// wrong, of what is sent, where it looks at none, a header that claims more than there is
-// (tcp_error(), udp_error()). No rule reads either.
+// wrong; of what is sent, where it looks at none, of TCP a header of 16 bytes, of UDP one that
+// claims more than there is (tcp_error(), udp_error()). No rule reads either.
 bool spoil(eval::Packet& packet, bool arrives) {
   const eval::Dissection headers =
       eval::is_ipv6(packet) ? eval::dissect_ipv6(packet.bytes) : eval::dissect_ipv4(packet.bytes);
@@ -54,7 +54,7 @@ bool spoil(eval::Packet& packet, bool arrives) {
   static constexpr Place kChecksums[] = {{protocol::kTcp, 16, 0x10},    {protocol::kUdp, 6, 0x10},
                                          {protocol::kUdpLite, 6, 0x10}, {protocol::kIcmp, 2, 0x10},
                                          {protocol::kIcmpv6, 2, 0x10},  {protocol::kSctp, 8, 0x10}};
-  static constexpr Place kLengths[] = {{protocol::kTcp, 12, 0xa0}, {protocol::kUdp, 4, 0x80}};
+  static constexpr Place kLengths[] = {{protocol::kTcp, 12, 0x10}, {protocol::kUdp, 4, 0x80}};
   const std::span<const Place> places = arrives ? std::span<const Place>(kChecksums) : kLengths;
   const auto place = std::ranges::find(places, headers.protocol, &Place::protocol);
   if (place == places.end()) return false;

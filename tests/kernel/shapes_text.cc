@@ -501,7 +501,7 @@ RulesetText generate_shapes(std::uint64_t seed) {
     ruleset.tables.push_back(ShapeWriter(random, family, fmt::format("t{}", i)).write());
   }
   if (random.percent(30)) {
-    ruleset.tables.push_back(ShapeWriter(random, "netdev", "devices").write_of_devices());
+    ruleset.tables.push_back(ShapeWriter(random, "netdev", "links").write_of_devices());
   }
   return ruleset;
 }
