@@ -22,8 +22,9 @@
 // Rules. In each chain a longest run of equal rules in the same order stays (kept_rules.h); every
 // other goes, and comes again in front of one that stays, by its handle. From the chain's end on
 // that one is always known. A rule that merely moved takes along what it had counted. Where a
-// built-in step counts for another rule behind it that does something else now, it is made again:
-// what was dropped must not be shown as let pass, when audit mode begins.
+// built-in step, or what is over a limit, is counted for another rule behind it that does something
+// else now, it is made again: what was dropped must not be shown as let pass, when audit mode
+// begins.
 //
 // Elements. Both sides sorted and in one form (elements.h), then merged: a row on one side alone
 // goes or comes, a row whose value is another does both. Where order means something (ranges of a
@@ -52,6 +53,8 @@
 #include "apply/run_time_jumps.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
+#include "ruleset/rule_parts.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::apply {
@@ -268,6 +271,23 @@ class Comparison {
     }
   }
 
+  // Whether a count that went on would be taken for something else. What a policy's rule has let in
+  // is its count without what its limits have denied: so the two begin anew together.
+  bool means_another(const Chain& there, std::size_t i, const Chain& wanted, std::size_t j) const {
+    const Rule& rule = wanted.rules[j];
+    if (is_step(rule)) return !end_alike(there, i, wanted, j);
+    const std::string excess = own::excess_chain(rule.comment.text());
+    const bool is_of_rule = wanted.name == rule.comment.text() || wanted.name == excess;
+    return is_of_rule && denies(live_names_.chain(excess)) != denies(wanted_names_.chain(excess));
+  }
+
+  static bool denies(const Chain* chain) {
+    return chain != nullptr && std::ranges::any_of(chain->rules, [](const Rule& rule) {
+             const Verdict* verdict = final_verdict(rule);
+             return rejects(rule) || (verdict != nullptr && verdict->code == VerdictCode::Drop);
+           });
+  }
+
   void change_rules(const Chain& there, std::size_t chain) {
     const Chain& wanted = result_.table.chains[chain];
     const bool remade = remade_.chains.contains(wanted.name);
@@ -277,8 +297,8 @@ class Comparison {
       });
     });
     for (std::size_t i = 0; i < matches.size(); ++i) {
-      if (matches[i].live && is_step(wanted.rules[i]) && counts(wanted.rules[i]) &&
-          !end_alike(there, *matches[i].live, wanted, i)) {
+      if (matches[i].live && counts(wanted.rules[i]) &&
+          means_another(there, *matches[i].live, wanted, i)) {
         matches[i] = {};
       }
     }
@@ -292,7 +312,7 @@ class Comparison {
     const bool first_goes =
         std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
     if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live &&
-        (!is_step(wanted.rules.front()) || end_alike(there, 0, wanted, 0))) {
+        !means_another(there, 0, wanted, 0)) {
       take_count(there.rules.front(), result_.table.chains[chain].rules.front());
     }
     add_rules(chain, matches, there);

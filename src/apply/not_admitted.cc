@@ -14,6 +14,7 @@
 #include "eval/build.h"
 #include "eval/eval.h"
 #include "net/address_set.h"
+#include "net/built_in_steps.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -74,11 +75,15 @@ class OpenJudge {
   }
 
   NotAdmitted judge(std::span<const OpenConnection> open) {
-    for (const OpenConnection& each : open) {
-      // Of what nobody has answered each packet is new to the rules.
-      if (each.is_over || !(each.is_answered || each.is_expected)) continue;
-      ++found_.open;
-      add(each);
+    // What another has announced (FTP's data) is judged after that one.
+    for (const bool announced : {false, true}) {
+      for (const OpenConnection& each : open) {
+        // Of what nobody has answered each packet is new to the rules.
+        if (each.is_over || !(each.is_answered || each.is_expected)) continue;
+        if (each.is_expected != announced) continue;
+        ++found_.open;
+        add(each);
+      }
     }
     std::ranges::stable_sort(found_.groups, std::ranges::greater{},
                              [](const CutGroup& group) { return group.connections.size(); });
@@ -93,6 +98,11 @@ class OpenJudge {
   };
 
   void add(const OpenConnection& connection) {
+    // It serves the one that has announced it, and ends with it.
+    if (const auto by = cut_.find(key_of(connection.announced_by)); by != cut_.end()) {
+      const auto [denied, sent_to] = by->second;
+      return put_into(group_of(std::string(net::step::kEstablished), denied, sent_to), connection);
+    }
     const std::vector<Asked> asked = first_packets(connection);
     Said said = word_on(connection, asked);
     if (said.word == Word::Admits) return;
@@ -113,11 +123,38 @@ class OpenJudge {
       found_.spared.push_back(connection);
       return;
     }
+    if (goes_on_turned(connection)) found_.turned.push_back(connection);
     const bool sends = said.word == Word::Sends;
-    const std::string today = asked.empty() ? "" : admitting_rule(asked.front());
+    // What is announced passes as related, while its helper is asked for.
+    std::string today(connection.is_expected ? net::step::kEstablished : "");
+    if (today.empty() && !asked.empty()) today = admitting_rule(asked.front());
     CutGroup& group = group_of(today, sends ? "" : said.rule, sends ? said.rule : "");
+    cut_[key_of(netlink::ConntrackTuple{connection.protocol, connection.from, connection.to})] = {
+        group.denied_by, group.sent_to};
+    put_into(group, connection);
+  }
+
+  bool goes_on_turned(const OpenConnection& connection) {
+    const bool is_passed_on = !is_own(facts_.machine, connection.from.address) &&
+                              !is_own(facts_.machine, connection.answered_by.address);
+    if (connection.protocol != net::protocol::kTcp || !is_passed_on ||
+        !facts_.machine.conntrack.tcp_loose) {
+      return false;
+    }
+    const OpenConnection turned = turned_round(connection);
+    return word_on(turned, first_packets(turned)).word == Word::Admits;
+  }
+
+  void put_into(CutGroup& group, const OpenConnection& connection) {
     group.connections.push_back(found_.all.size());
     found_.all.push_back(connection);
+  }
+
+  using Key = std::tuple<std::uint8_t, net::Address, std::uint16_t, net::Address, std::uint16_t>;
+  static Key key_of(const std::optional<netlink::ConntrackTuple>& tuple) {
+    if (!tuple) return {};
+    return {tuple->protocol, tuple->from.address, tuple->from.port, tuple->to.address,
+            tuple->to.port};
   }
 
   CutGroup& group_of(const std::string& today, const std::string& denied, const std::string& to) {
@@ -240,15 +277,16 @@ class OpenJudge {
     return {};
   }
 
-  // Whether its first packet would be translated to another host than the one that answers it.
+  // Whether its first packet would be translated to another place than the one that answers it.
   Said elsewhere(const OpenConnection& connection, const Journey& way) const {
-    const bool was_translated = connection.answered_by.address != connection.to.address;
+    const auto differ = [](const auto& one, const auto& other) {
+      return one.address != other.address || one.port != other.port;
+    };
+    const bool was_translated = differ(connection.answered_by, connection.to);
     if (!way.knows_after || way.hooks.empty() || connection.is_expected) return {};
     const Endpoint to = destination_of(way.after, connection.protocol);
-    const bool is_translated = to.address != connection.to.address;
-    if ((!was_translated && !is_translated) || to.address == connection.answered_by.address) {
-      return {};
-    }
+    const bool is_translated = differ(to, connection.to);
+    if ((!was_translated && !is_translated) || !differ(to, connection.answered_by)) return {};
     const bool stays_here = is_own(facts_.machine, connection.answered_by.address) &&
                             is_own(facts_.machine, to.address);
     if (stays_here) return {};
@@ -287,6 +325,7 @@ class OpenJudge {
   Others others_ = Others::Absent;
   std::map<net::Address, std::vector<Way>> known_ways_;
   std::map<std::tuple<std::string, std::string, std::string>, std::size_t> numbers_;
+  std::map<Key, std::pair<std::string, std::string>> cut_;  // denied by which rule, or sent where
   NotAdmitted found_;
 };
 
@@ -450,6 +489,7 @@ Result<CutOff> cut_not_admitted(Kernel& kernel, const ruleset::Table& wanted,
     const Result<NotAdmitted> found = not_admitted(kernel, wanted, facts, now_ns);
     if (!found) return std::unexpected(found.error());
     cut.spared = found->spared;
+    if (round == 0) cut.turned = found->turned;
     cut.unclear = found->unclear;
     cut.complete = found->all.empty();
     if (found->all.empty()) break;

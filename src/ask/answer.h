@@ -42,6 +42,7 @@ struct DecidedBy {
   std::optional<std::uint64_t> handle;  // of a rule that the kernel holds
   std::string rule;                     // "" for a chain's policy, and for a rule without a comment
   std::string text;                     // where a hop's rule has no comment: nft's text of it
+  bool is_excess = false;               // what is over a limit of that rule, which may accept
   bool chain_policy = false;            // no rule: the base chain's policy
   std::string file;                     // "" where no policy line says it
   std::uint32_t line = 0;

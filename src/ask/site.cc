@@ -241,6 +241,7 @@ DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& 
   const ruleset::Rule& rule = chain.rules[decision.rule];
   if (rule.handle != 0) by.handle = rule.handle;
   by.rule = rule_id(sources, chain, rule);
+  by.is_excess = ruleset::is_own(table) && ruleset::is_excess(chain, decision.rule);
   if (const auto source = sources.find(by.rule); source != sources.end()) {
     by.file = source->second.file;
     by.line = source->second.line;

@@ -10,6 +10,7 @@
 #include "compile/match.h"
 #include "compile/table_builder.h"
 #include "compile/traffic.h"
+#include "net/ipv6_extensions.h"
 #include "net/prefixes.h"
 #include "policy/codes.h"
 #include "policy/load.h"
@@ -31,6 +32,7 @@ using ruleset::VerdictCode;
 
 // After conntrack's own last hook nothing is told: as sandbox/watch.cc has it.
 constexpr std::int32_t kBeforeAll = std::numeric_limits<std::int32_t>::min();
+constexpr std::int32_t kDefragmentation = -400;  // of linux/netfilter_ipv4.h and _ipv6.h
 constexpr std::int32_t kAfterAll = std::numeric_limits<std::int32_t>::max() - 2;
 
 BaseChain base_of(Hook hook, std::int32_t priority) {
@@ -92,12 +94,12 @@ bool report_what_cannot_be_marked(const policy::PacketWords& words, Diagnostics&
   const auto refuse = [&](bool said, std::string_view word, std::string_view why) {
     if (!said) return false;
     policy::report(diagnostics, policy::Code::BadPacket, words.span,
-                   fmt::format("`{}` cannot be traced by: {}", word, why),
-                   "leave it out: each packet that is traced shows it");
+                   fmt::format("`{}` cannot be traced by: {}", word, why), "leave it out");
     return true;
   };
-  return refuse(words.state.has_value(),
-                "state=", "packets are marked before connection tracking has seen them") ||
+  return refuse(words.state.has_value(), "state=",
+                "packets are marked before connection tracking has seen them, and each shows its "
+                "own, where the kernel tells (Linux 6.16 and later)") ||
          refuse(words.time_ns.has_value(), "time=", "packets come when they come") ||
          refuse(words.at.has_value() || words.at_self, "at=", "this host alone is traced") ||
          refuse(words.fragment.has_value(), "frag=", "a datagram is traced, not a part of it");
@@ -125,7 +127,8 @@ class Marking {
     add_chain(trace_chain::kMark, std::nullopt, std::move(marks));
     bool any = false;
     if (arrives) {
-      any |= add_marking(trace_chain::kArriving, base_of(Hook::Prerouting, kBeforeAll), true);
+      const std::int32_t begin = limits.before_defragmentation ? kBeforeAll : kDefragmentation + 1;
+      any |= add_marking(trace_chain::kArriving, base_of(Hook::Prerouting, begin), true);
       add_chain(trace_chain::kDelivered, base_of(Hook::Input, kAfterAll), {});
     }
     if (is_sent) any |= add_marking(trace_chain::kSent, base_of(Hook::Output, kBeforeAll), false);
@@ -181,6 +184,7 @@ class Marking {
         add_transport(rule.exprs, traffic);
         add_header(rule.exprs, version);
         if (words_.user && !arriving) match::user(rule.exprs, *words_.user);
+        leave_fragments_out(rule.exprs, version);
         match::go_to(rule.exprs, std::string(trace_chain::kMark));
         rules.push_back(std::move(rule));
       }
@@ -223,6 +227,19 @@ class Marking {
   static void add_transport(match::Exprs& exprs, const std::optional<Traffic>& traffic) {
     if (traffic) match::l4proto(exprs, traffic->protocol);
     exprs.push_back(ruleset::Payload{ruleset::PayloadBase::Transport, 0, 1, 0});
+  }
+
+  // Behind the first of them stand no ports, and the first is not all that its rules decide about.
+  static void leave_fragments_out(match::Exprs& exprs, IpVersion version) {
+    if (version == IpVersion::V4) {
+      exprs.push_back(ruleset::Payload{ruleset::PayloadBase::Network, 6, 2, 0});
+      exprs.push_back(
+          ruleset::BitwiseMask{0, 0, 2, ruleset::Value::be16(0x3fff), ruleset::Value::be16(0)});
+      exprs.push_back(ruleset::Cmp{ruleset::CmpOp::Eq, 0, ruleset::Value::be16(0)});
+      return;
+    }
+    exprs.push_back(ruleset::Exthdr{ruleset::ExthdrKind::Ipv6, net::kIpv6Fragment, 0, 1, true, 0});
+    exprs.push_back(ruleset::Cmp{ruleset::CmpOp::Eq, 0, ruleset::Value::u8(0)});
   }
 
   void add_header(match::Exprs& exprs, IpVersion version) const {
@@ -280,6 +297,19 @@ class Marking {
 };
 
 }  // namespace
+
+bool has_chains_before_defragmentation(const ruleset::Ruleset& ruleset) {
+  const auto is_before = [](const ruleset::Chain& chain) {
+    return chain.base && chain.base->hook == Hook::Prerouting &&
+           chain.base->priority <= kDefragmentation;
+  };
+  return std::ranges::any_of(ruleset.tables, [&](const Table& table) {
+    const bool sees_ip = table.family == ruleset::Family::Inet ||
+                         table.family == ruleset::Family::Ip ||
+                         table.family == ruleset::Family::Ip6;
+    return sees_ip && std::ranges::any_of(table.chains, is_before);
+  });
+}
 
 std::optional<Table> trace_table(const policy::Policy& policy, policy::Index host,
                                  const policy::PacketWords& words, std::string name,

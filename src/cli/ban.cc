@@ -58,10 +58,10 @@ std::string words_of(const apply::Added& added, const net::Prefix& asked) {
   return text;
 }
 
-// "; 3 connections cut, 2 sockets of this host closed"; "" where there were none.
+// "; 3 open connections cut, 2 sockets of this host closed"; "" where there were none.
 std::string what_was_cut(const netlink::Ended& cut) {
   std::string words;
-  if (cut.entries != 0) words = fmt::format("; {} cut", counted(cut.entries, "connection"));
+  if (cut.open != 0) words = fmt::format("; {} cut", counted(cut.open, "open connection"));
   if (cut.sockets != 0) {
     words += fmt::format("{} {} of this host closed", words.empty() ? ";" : ",",
                          counted(cut.sockets, "socket"));

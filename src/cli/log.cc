@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <optional>
@@ -22,11 +23,13 @@
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
+#include "net/built_in_steps.h"
 #include "observe/held_back.h"
 #include "observe/log_fold.h"
 #include "observe/net_setting.h"
 #include "observe/source_counts.h"
 #include "observe/stats.h"
+#include "observe/this_host.h"
 
 namespace rolewall::cli {
 namespace {
@@ -45,6 +48,12 @@ struct LogOptions {
   bool suggest = false;
   SiteOptions site;  // to which the rules that are suggested would be added
 };
+
+// What a rule must name of a packet that was translated before, its connection says. For a line
+// alone it is not needed.
+bool asks_for_connections(const LogOptions& options) {
+  return options.explain || options.suggest;
+}
 
 // The record of what is in force, read anew when that is another generation.
 class Recorded {
@@ -108,17 +117,34 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  // An error where there is none.
+  Result<void> check() const {
+    const sockaddr_un journal = address();
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&journal), sizeof journal) == 0) {
+      return {};
+    }
+    return fail(ErrorKind::System,
+                fmt::format("no journal takes lines at {}: leave --format journal out", kPath),
+                errno);
+  }
+
   // False where there is none, or it cannot take it now: the entry is lost.
   bool send(const std::string& fields) const {
-    sockaddr_un journal{};
-    journal.sun_family = AF_UNIX;
-    constexpr std::string_view kPath = "/run/systemd/journal/socket";
-    std::memcpy(journal.sun_path, kPath.data(), kPath.size());
+    const sockaddr_un journal = address();
     return ::sendto(socket_, fields.data(), fields.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
                     reinterpret_cast<const sockaddr*>(&journal), sizeof journal) >= 0;
   }
 
  private:
+  static constexpr std::string_view kPath = "/run/systemd/journal/socket";
+
+  static sockaddr_un address() {
+    sockaddr_un journal{};
+    journal.sun_family = AF_UNIX;
+    std::memcpy(journal.sun_path, kPath.data(), kPath.size());
+    return journal;
+  }
+
   int socket_;
 };
 
@@ -138,7 +164,8 @@ class Follower {
   Result<void> follow(std::optional<Clock::time_point> until) {
     if (!options_.counts.empty()) TRY(sources_.begin(options_.counts));
     auto next = Clock::now() + kTidyEvery;
-    const auto before = options_.suggest ? std::optional(observe::look_at_table()) : std::nullopt;
+    auto next_look = Clock::now() + kLookEvery;
+    before_ = observe::look_at_table();
     while (!Interruption::requested() && (!until || Clock::now() < *until)) {
       const auto read = reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); });
       if (!read) return read;
@@ -146,34 +173,52 @@ class Follower {
       tidy(false);
       next = Clock::now() + kTidyEvery;
       if (recorded_.read_again_if_changed() && !options_.group) TRY(move_to(recorded_.group()));
+      if (Clock::now() < next_look) continue;
+      TRY(say_held_back());
+      next_look = Clock::now() + kLookEvery;
     }
     tidy(true);
-    if (before) {
-      TRY(count_packets(*before));
+    if (options_.suggest) {
+      TRY(count_packets());
       SiteOptions site = options_.site;
       site.refreshed = refreshed_names(options_.state_directory);
       out().write(suggestions_.write(recorded_.policy(), options_.format,
                                      RuleOpenings::open(site, recorded_.host())));
+      return {};
     }
-    return {};
+    return say_held_back();
   }
 
  private:
   static constexpr std::chrono::seconds kTidyEvery{1};
+  static constexpr std::chrono::seconds kLookEvery{60};  // reads the whole table
   static constexpr int kWaitMs = 200;
 
   void take(const observe::LogLine& line) {
-    if (!observe::parse_prefix(line.prefix)) {
+    const auto prefix = observe::parse_prefix(line.prefix);
+    if (!prefix) {
       ++others_;
       return;
     }
+    if (prefix->name == net::step::kDefault) ++lines_of_defaults_;
     if (options_.suggest) {
-      if (const auto event = log_event(line)) suggestions_.take(*event, recorded_.policy());
+      if (const auto event = event_of(line)) suggestions_.take(*event, recorded_.policy());
       return;
     }
     if (!options_.counts.empty()) sources_.take(line);
     if (!fold_.is_new(line, Clock::now())) return;
-    if (const auto event = log_event(line)) show(*event, 0);
+    if (const auto event = event_of(line)) show(*event, 0);
+  }
+
+  // Where an `early` rule has met it, only its destination tells whether it would be passed on.
+  std::optional<observe::LogEvent> event_of(const observe::LogLine& line) const {
+    auto event = log_event(line);
+    if (!event || !event->before_routing || !event->packet || !own_) return event;
+    const net::Address& to = event->packet->to;
+    const bool is_to_all =
+        net::is_multicast(to) || to == net::Address{net::Ipv4{0xffffffff}} || net::is_loopback(to);
+    if (!is_to_all && !own_->contains(to)) event->direction = observe::Direction::Forward;
+    return event;
   }
 
   void show(const observe::LogEvent& event, std::uint64_t times) {
@@ -195,27 +240,53 @@ class Follower {
     if (!journal_.send(fields)) ++unsent_;
   }
 
-  // For the suggestions: what the kernel has counted since `before`. Its lines come up to a tenth
-  // of a second later (LogReader), and whoever denies goes on: so the counters are read first.
-  Result<void> count_packets(const Result<observe::Look>& before) {
+  // What the kernel has counted at the defaults since the beginning, after which their lines are
+  // read: those come up to a tenth of a second later (LogReader), and whoever denies goes on, so
+  // the counters are read first. An error: why it is not known.
+  Result<std::uint64_t> packets_of_defaults() {
     const auto now = observe::look_at_table();
-    if (!before || !now) {
-      suggestions_.set_packets_of_defaults(std::unexpected(before ? now.error() : before.error()));
-      return {};
-    }
-    const auto packets = observe::met_defaults(*now, *before);
+    if (!before_ || !now) return std::unexpected(before_ ? now.error() : before_.error());
+    const auto packets = observe::met_defaults(*now, *before_);
     if (!packets) {
-      suggestions_.set_packets_of_defaults(
-          fail(ErrorKind::Refused, now->has_table ? "the table was made anew meanwhile"
-                                                  : "there is no table inet rolewall"));
-      return {};
+      const bool has_table = now->has_table;
+      before_ = now;
+      lines_of_defaults_ = 0;
+      held_back_ = 0;
+      return fail(ErrorKind::Refused, has_table ? "the table was made anew meanwhile"
+                                                : "there is no table inet rolewall");
     }
-    suggestions_.set_packets_of_defaults(*packets);
     const auto until = Clock::now() + kTidyEvery;
-    while (suggestions_.lines_of_defaults() < *packets && Clock::now() < until) {
+    while (lines_of_defaults_ + reader_.lost() < *packets && Clock::now() < until) {
       TRY(reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); }));
     }
+    return *packets;
+  }
+
+  Result<void> count_packets() {
+    suggestions_.set_packets_of_defaults(packets_of_defaults());
     tidy(true);
+    return {};
+  }
+
+  // Of what met the defaults, by their counters, what has no line and was not lost on the way here.
+  Result<void> say_held_back() {
+    if (options_.group && options_.group != recorded_.group()) return {};
+    const auto packets = packets_of_defaults();
+    if (!packets) return {};
+    const std::uint64_t with_line = lines_of_defaults_ + reader_.lost();
+    const std::uint64_t held = *packets > with_line ? *packets - with_line : 0;
+    if (held > held_back_) {
+      const std::uint64_t newly = held - held_back_;
+      std::string words =
+          fmt::format("{} met the defaults and {} not logged.", counted(newly, "further packet"),
+                      newly == 1 ? "was" : "were");
+      for (const std::string& sentence : observe::limits_of_log(recorded_.policy())) {
+        words += ' ' + sentence;
+      }
+      say("held-back", newly, words);
+      held_back_ = held;
+    }
+    out().flush();
     return {};
   }
 
@@ -227,7 +298,7 @@ class Follower {
           {"version", kJsonVersion}, {"verb", "log"}, {"event", event}, {"count", count}};
       out().write(json.dump() + "\n");
     } else if (options_.format == "journal") {
-      journal_.send(journal_message(words, 4));
+      if (!journal_.send(journal_message(words, 4))) render_notes({words});
     } else {
       out().line(out().paint(Tone::Warning, words));
     }
@@ -270,10 +341,13 @@ class Follower {
       return fail(ErrorKind::Refused,
                   "what was applied now logs to the kernel's own log, not to a group");
     }
-    auto reader = observe::LogReader::open(*group);
+    auto reader = observe::LogReader::open(*group, asks_for_connections(options_));
     if (!reader) return std::unexpected(std::move(reader).error());
     reader_ = std::move(*reader);
     lost_before_ = 0;
+    before_ = observe::look_at_table();
+    lines_of_defaults_ = 0;
+    held_back_ = 0;
     group_ = group;
     return {};
   }
@@ -282,11 +356,15 @@ class Follower {
   observe::LogReader reader_;
   std::optional<std::uint16_t> group_;
   Recorded recorded_;
+  Result<net::AddressSet> own_ = observe::delivered_addresses();
   observe::LogFold fold_;
   std::uint64_t fold_seconds_;
   observe::SourceCounts sources_;
   LogSuggestions suggestions_;
   Journal journal_;
+  Result<observe::Look> before_ = fail(ErrorKind::Refused, "nobody has looked");
+  std::uint64_t lines_of_defaults_ = 0;  // since `before_`
+  std::uint64_t held_back_ = 0;          // of which was told
   std::uint64_t lost_before_ = 0;
   std::uint64_t written_at_ = 0;  // lines taken when the counts were written
   std::uint64_t unsent_ = 0;
@@ -333,10 +411,22 @@ int run(const LogOptions& options) {
   }
   const auto group = group_to_read(options);
   if (!group) return report(group.error());
-  auto reader = observe::LogReader::open(*group);
+  auto reader = observe::LogReader::open(*group, asks_for_connections(options));
   if (!reader) return report(reader.error());
+  if (options.format == "journal") {
+    if (const auto good = Journal().check(); !good) return report(good.error());
+  }
+  const bool tells_connections = reader->tells_connections();
   const Interruption interruption;
   Follower follower(options, std::move(*reader), *group, *fold);
+  const bool asks_what_clients_wrote =
+      follower.recorded().policy().means_what_client_wrote(observe::Direction::Inbound);
+  if (!tells_connections && asks_what_clients_wrote) {
+    render_notes(
+        {"this kernel does not tell what a packet's client wrote "
+         "(CONFIG_NETFILTER_NETLINK_GLUE_CT): where another program translates, as Docker "
+         "does, a rule of a gateway must name that, and not what is shown here"});
+  }
   if (!follower.recorded().problem().empty()) {
     render_notes({"no names and no policy lines: " + follower.recorded().problem()});
   }

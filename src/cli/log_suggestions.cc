@@ -9,6 +9,7 @@
 #include "cli/render_diff.h"
 #include "cli/terminal.h"
 #include "net/built_in_steps.h"
+#include "observe/advice.h"
 #include "observe/held_back.h"
 
 namespace rolewall::cli {
@@ -34,6 +35,7 @@ std::string new_id(const observe::WrittenPolicy& policy, Direction direction, st
 
 std::string host_or_address(const net::Address& address, const observe::WrittenPolicy& policy) {
   const std::string name = policy.host_name(address);
+  if (policy.is_self(name)) return "self";
   return name.empty() ? net::format(address) : name;
 }
 
@@ -90,16 +92,21 @@ Json opens_json(const ask::Diff& diff) {
 void LogSuggestions::take(const observe::LogEvent& event, const observe::WrittenPolicy& policy) {
   const bool by_default = event.name == net::step::kDefault;
   if (by_default) ++lines_of_defaults_;
-  if (!by_default || !event.packet || event.packet->is_later_fragment) {
+  if (!by_default) {
     if (event.fate != "accept") ++by_others_[event.name];
     return;
   }
+  if (!event.packet || event.packet->lacks_service) {
+    ++without_service_;
+    return;
+  }
   const observe::PacketHead& packet = *event.packet;
+  const observe::AskedFor asked = asked_for(event, policy);
   const bool outbound = event.direction == Direction::Outbound;
-  Key key{
-      .direction = event.direction,
-      .service = policy.service_name(packet.protocol, packet.to_port, packet.icmp_type),
-      .target = event.direction == Direction::Forward ? host_or_address(packet.to, policy) : ""};
+  Key key{.direction = event.direction,
+          .service =
+              policy.service_name(packet.protocol, packet.from_port, asked.port, packet.icmp_type),
+          .target = event.direction == Direction::Forward ? host_or_address(asked.to, policy) : ""};
   auto at = seen_.find(key);
   if (at == seen_.end()) {
     if (seen_.size() >= kMostServices) {
@@ -111,7 +118,7 @@ void LogSuggestions::take(const observe::LogEvent& event, const observe::Written
   Seen& seen = at->second;
   ++seen.lines;
   seen.last_ns = event.time_ns;
-  const net::Address& peer = outbound ? packet.to : packet.from;
+  const net::Address& peer = outbound ? asked.to : packet.from;
   if (seen.peers.size() < kMostPeers) {
     seen.peers.insert(peer);
   } else if (!seen.peers.contains(peer)) {
@@ -128,6 +135,7 @@ std::vector<std::string> LogSuggestions::selectors(const Seen& seen,
   for (const net::Address& peer : seen.peers) ++by_network[policy.name_of(peer)];
   std::vector<std::string> terms;
   for (const net::Address& peer : seen.peers) {
+    if (net::is_unspecified(peer)) continue;  // who has no address yet: nobody whom a rule can name
     std::string term = policy.host_name(peer);
     const std::string network = policy.name_of(peer);
     if (term.empty() && !network.empty() && by_network[network] > kMany) term = network;
@@ -153,10 +161,14 @@ std::string LogSuggestions::as_rule(const Key& key, const Seen& seen,
           ? fmt::format(" and {} more", seen.peers.size() - addresses.size())
           : "");
   if (seen.has_more_peers) text += "# and others: too many to list; is it for any?\n";
-  text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n{:<7} = [{}]\n",
-                      name_of(key.direction), new_id(policy, key.direction, key.service, taken),
-                      key.service, key.direction == Direction::Outbound ? "to" : "from",
-                      fmt::join(terms, ", "));
+  text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n", name_of(key.direction),
+                      new_id(policy, key.direction, key.service, taken), key.service);
+  // Among them was one without an address: from any.
+  const bool is_for_any = std::ranges::any_of(seen.peers, net::is_unspecified);
+  if (!is_for_any) {
+    text += fmt::format("{:<7} = [{}]\n", key.direction == Direction::Outbound ? "to" : "from",
+                        fmt::join(terms, ", "));
+  }
   if (!key.target.empty()) text += fmt::format("to      = \"{}\"\n", printable(key.target));
   return text;
 }
@@ -227,6 +239,7 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
               {"verb", "log"},
               {"suggestions", as_json(policy, suggestions, openings)},
               {"left_out", left_out_},
+              {"without_service", without_service_},
               {"default_lines", lines_of_defaults_}};
     if (packets_of_defaults_) {
       json["default_packets"] = *packets_of_defaults_;
@@ -237,7 +250,7 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
     return json.dump() + "\n";
   }
   const std::string held_back = held_back_in_words(policy);
-  if (seen_.empty() && by_others_.empty()) {
+  if (seen_.empty() && by_others_.empty() && without_service_ == 0) {
     return held_back + "nothing was logged that a rule would admit\n";
   }
   std::string text =
@@ -258,6 +271,12 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
   for (const auto& [name, lines] : by_others_) {
     text += fmt::format("\n# {} by {}: no further rule changes that\n", counted(lines, "line"),
                         printable(name));
+  }
+  if (without_service_ != 0) {
+    text += fmt::format(
+        "\n# {} of packets that do not say which service they are for (later fragments, or more\n"
+        "# headers than are logged): no rule can be made of them\n",
+        counted(without_service_, "line"));
   }
   if (left_out_ != 0) {
     text += fmt::format("\n# {} of further services\n", counted(left_out_, "line"));

@@ -27,8 +27,6 @@ class LogSuggestions {
 
   void take(const observe::LogEvent& event, const observe::WrittenPolicy& policy);
 
-  // Of all that was taken, the lines of the defaults.
-  std::uint64_t lines_of_defaults() const { return lines_of_defaults_; }
   // How many packets the kernel has counted for them meanwhile; an error says why it is not known.
   void set_packets_of_defaults(Result<std::uint64_t> packets) {
     packets_of_defaults_ = std::move(packets);
@@ -69,7 +67,8 @@ class LogSuggestions {
                              std::set<std::string>& taken);
 
   std::map<Key, Seen> seen_;
-  std::uint64_t left_out_ = 0;  // lines of further services
+  std::uint64_t left_out_ = 0;         // lines of further services
+  std::uint64_t without_service_ = 0;  // whose packets do not say which they are for
   std::uint64_t lines_of_defaults_ = 0;
   Result<std::uint64_t> packets_of_defaults_ = fail(ErrorKind::Refused, "nobody has looked");
   std::map<std::string, std::uint64_t> by_others_;  // lines that no rule would change, by step

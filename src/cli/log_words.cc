@@ -7,8 +7,10 @@
 
 #include "base/calendar.h"
 #include "cli/json.h"
+#include "cli/printed_commands.h"
 #include "cli/shown_stats.h"
 #include "cli/terminal.h"
+#include "observe/advice.h"
 
 namespace rolewall::cli {
 namespace {
@@ -27,20 +29,27 @@ std::string clock_of(const LogEvent& event) {
   return event.time_ns == 0 || at == std::string::npos ? "--:--:--" : moment.substr(at + 1, 8);
 }
 
+// "" where the packet's bytes do not say.
+std::string service_of(const ShownEvent& shown) {
+  const observe::PacketHead& packet = *shown.event.packet;
+  if (packet.lacks_service) return "";
+  return shown.policy.service_name(packet.protocol, packet.from_port, packet.to_port,
+                                   packet.icmp_type);
+}
+
 // As packet_words() has it, with what each end and the service is called behind it.
 std::string packet_of(const ShownEvent& shown) {
   const auto& packet = shown.event.packet;
   if (!packet) return "a packet that cannot be read";
   const std::string words = packet_words(*packet);
-  const std::string service =
-      shown.policy.service_name(packet->protocol, packet->to_port, packet->icmp_type);
+  const std::string service = service_of(shown);
   const std::string literal =
       observe::service_literal(packet->protocol, packet->to_port, packet->icmp_type);
   const std::size_t arrow = words.find(" > ");
   const std::size_t end = std::min(words.find(' ', arrow + 3), words.size());
   return fmt::format("{}{}{}{}{}{}", words.substr(0, arrow), with_name(shown.policy, packet->from),
                      words.substr(arrow, end - arrow), with_name(shown.policy, packet->to),
-                     words.substr(end), service == literal ? "" : " " + service);
+                     words.substr(end), service.empty() || service == literal ? "" : " " + service);
 }
 
 std::string by_whom(const ShownEvent& shown) {
@@ -57,7 +66,8 @@ std::string event_words(const ShownEvent& shown) {
   if (!event.out_device.empty()) text += " out=" + event.out_device;
   if (event.user) text += fmt::format(" user={}", *event.user);
   if (shown.times != 0) {
-    text += fmt::format(", {} more in {} s", grouped(shown.times), shown.seconds);
+    text += fmt::format(", {} more line{} in {} s", grouped(shown.times),
+                        shown.times == 1 ? "" : "s", shown.seconds);
   }
   return printable(text);
 }
@@ -73,7 +83,7 @@ std::string log_text(const ShownEvent& shown) {
   std::string text = fmt::format("{} {}\n", clock_of(shown.event), event_words(shown));
   if (!shown.explains || shown.times != 0) return text;
   for (const std::string& line : admission_advice(shown.event, shown.policy)) {
-    text += fmt::format("         = {}\n", printable(line));
+    text += fmt::format("         = {}\n", with_given_options(printable(line)));
   }
   return text;
 }
@@ -97,7 +107,8 @@ std::string log_json(const ShownEvent& shown) {
   if (const observe::WrittenRule* rule = shown.policy.rule(event.name)) {
     json["file"] = printable(rule->file);
     if (rule->line != 0) json["line"] = rule->line;
-  } else if (const ruleset::Written* defaults = shown.policy.defaults()) {
+  } else if (const ruleset::Written* defaults = shown.policy.defaults();
+             defaults != nullptr && event.name.starts_with('(')) {
     json["file"] = printable(defaults->file);
     if (defaults->line != 0) json["line"] = defaults->line;
   }
@@ -109,13 +120,12 @@ std::string log_json(const ShownEvent& shown) {
     const std::string to = shown.policy.name_of(packet->to);
     if (!from.empty()) json["from_name"] = printable(from);
     if (!to.empty()) json["to_name"] = printable(to);
-    json["service"] =
-        printable(shown.policy.service_name(packet->protocol, packet->to_port, packet->icmp_type));
+    if (!packet->lacks_service) json["service"] = printable(service_of(shown));
   }
   if (shown.explains && shown.times == 0) {
     json["advice"] = Json::array();
     for (const std::string& line : admission_advice(event, shown.policy)) {
-      json["advice"].push_back(printable(line));
+      json["advice"].push_back(with_given_options(printable(line)));
     }
   }
   return json.dump() + "\n";
@@ -137,9 +147,7 @@ std::string journal_fields(const ShownEvent& shown) {
     add_field(fields, "ROLEWALL_TO", net::format(packet->to));
     add_field(fields, "ROLEWALL_FROM_NAME", printable(shown.policy.name_of(packet->from)));
     add_field(fields, "ROLEWALL_TO_NAME", printable(shown.policy.name_of(packet->to)));
-    add_field(
-        fields, "ROLEWALL_SERVICE",
-        printable(shown.policy.service_name(packet->protocol, packet->to_port, packet->icmp_type)));
+    add_field(fields, "ROLEWALL_SERVICE", printable(service_of(shown)));
   }
   return fields;
 }

@@ -45,7 +45,9 @@ std::string why(const ask::Hop& hop) {
   if (hop.decided_by && !hop.translated.empty() && hop.alternatives.empty()) {
     return fmt::format("{}: {}", decider(*hop.decided_by), hop.translated);
   }
-  if (hop.decided_by) return decider(*hop.decided_by);
+  if (hop.decided_by) {
+    return decider(*hop.decided_by) + (hop.decided_by->is_excess ? " excess" : "");
+  }
   return hop.verdict == Verdict::Conditional ? "depends on the interface"
                                              : "no chain is on this hook";
 }

@@ -58,6 +58,7 @@ Json to_json(const ask::DecidedBy& by) {
   json["chain"] = by.chain;
   if (by.handle) json["handle"] = *by.handle;
   if (!by.rule.empty()) json["rule"] = by.rule;
+  if (by.is_excess) json["excess"] = true;
   if (by.chain_policy) json["chain_policy"] = true;
   if (!by.file.empty()) {
     json["file"] = by.file;
@@ -122,6 +123,7 @@ ask::Hop hop_from_json(const Json& json) {
     by.chain = decided_by->text("chain");
     by.handle = decided_by->number("handle");
     by.rule = decided_by->text("rule");
+    by.is_excess = decided_by->is_true("excess");
     by.chain_policy = decided_by->is_true("chain_policy");
     by.file = decided_by->text("file");
     by.line = static_cast<std::uint32_t>(decided_by->number("line").value_or(0));

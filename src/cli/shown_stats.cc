@@ -53,7 +53,8 @@ NewConnections new_connections(const ShownStats& stats, const observe::ServiceTr
 NewConnections within_limit(const ShownStats& stats, const observe::RuleCount& rule) {
   NewConnections left{rule.packets, stats.gained(rule)};
   for (const RuleCount& count : stats.now.rules) {
-    if (!count.is_excess || count.name != rule.name) continue;
+    const bool passed = count.fate == observe::Fate::Audited;
+    if (!count.is_excess || passed || count.name != rule.name) continue;
     left.all -= std::min(left.all, count.packets);
     left.gained -= std::min(left.gained, stats.gained(count));
   }

@@ -7,6 +7,8 @@
 #include "ask/packet_parts.h"
 #include "ask/trace_table.h"
 #include "ask/translations.h"
+#include "net/address.h"
+#include "net/ipv6_extensions.h"
 #include "net/protocol.h"
 #include "ruleset/names.h"
 #include "sandbox/watch.h"
@@ -20,6 +22,7 @@ using ruleset::VerdictCode;
 
 // Of a packet that meets no further chain nothing more is told.
 constexpr std::uint64_t kSilenceMs = 300;
+constexpr std::size_t kMostLeading = 4096;
 
 bool is_last(const TraceMessage& message) {
   const bool decides = message.type == observe::TraceType::Policy || message.handle != 0;
@@ -112,8 +115,21 @@ void fill_tcp_options(eval::Packet& packet, std::size_t header,
 }  // namespace
 
 void TracedPackets::take(TraceMessage message, std::uint64_t now_ms) {
-  const bool begins = message.table == own_table_ && message.handle != 0;
+  const bool is_own_rule = message.table == own_table_ && message.handle != 0;
+  const bool begins = is_own_rule && message.chain == ask::trace_chain::kMark;
+  // Over the loopback, and where another program marks too, the bit is there before our rule sets
+  // it: then the rule that leads to it tells as well, and tells the headers, once for a chain.
+  if (is_own_rule && !begins) {
+    if (leading_.size() >= kMostLeading) leading_.clear();
+    leading_[message.id] = std::move(message);
+    return;
+  }
   if (begins) {
+    const auto leading = leading_.find(message.id);
+    if (leading != leading_.end()) {
+      if (message.network_header.empty()) message = std::move(leading->second);
+      leading_.erase(leading);
+    }
     TracedPacket packet;
     packet.arrives = message.out_index == 0;
     packet.first = std::move(message);
@@ -175,9 +191,11 @@ Result<eval::Packet> packet_in(const TraceMessage& message, const ruleset::Host&
     return fail(ErrorKind::System, "the kernel has told no header of it");
   }
   const std::size_t header = ipv6 ? network.size() : std::size_t{network[0]} % 16 * 4;
-  const bool extended = ipv6 && !transport.empty() && network[6] != 0 && network.size() != kIpv6;
+  // Of them the kernel tells none (nf_tables_trace.c: nf_trace_fill_pkt_info): of what follows it
+  // tells the first bytes, and not what that is.
+  const bool extended = ipv6 && net::is_ipv6_extension(network[6]);
   if (header > network.size() || extended) {
-    return fail(ErrorKind::System, "its headers are longer than the kernel tells");
+    return fail(ErrorKind::System, "it has more headers than the kernel tells");
   }
   eval::Packet packet;
   packet.ether_type = ipv6 ? eval::kEtherTypeIpv6 : eval::kEtherTypeIpv4;
@@ -229,11 +247,29 @@ std::vector<std::string> translations_of(const TracedPacket& packet, const rules
   return words;
 }
 
+namespace {
+
+// Its addresses, where at least those were told.
+std::string unread_in_words(const TraceMessage& message, const std::string& why) {
+  const netlink::View header(message.network_header);
+  const bool ipv6 = !header.empty() && header[0] >> 4 == 6;
+  const std::size_t at = ipv6 ? 8 : 12;
+  const std::size_t size = ipv6 ? 16 : 4;
+  if (header.size() < at + 2 * size) return "a packet that cannot be read: " + why;
+  return fmt::format("a packet {} > {} that cannot be read: {}",
+                     net::format(net::address_from_bytes(header.subspan(at, size))),
+                     net::format(net::address_from_bytes(header.subspan(at + size, size))), why);
+}
+
+}  // namespace
+
 std::string words_of(const TracedPacket& packet, const ruleset::Host& host) {
   const auto told = packet_in(packet.first, host);
-  if (!told) return "a packet that cannot be read: " + told.error().message;
+  if (!told) return unread_in_words(packet.first, told.error().message);
   auto sample = ask::sample_of(*told);
   if (!sample) return "a packet without a transport header";
+  const TracedFlow flow = flow_of(packet);
+  if (flow.state && *flow.state != ruleset::ct_state::kNew) sample->ct_state = flow.state;
   sample->in = packet.arrives ? told->in_device : "";
   sample->out = packet.arrives ? "" : told->out_device;
   return ask::to_words(*sample);

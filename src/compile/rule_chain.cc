@@ -21,6 +21,9 @@ class RuleChain {
   RuleChain(TableBuilder& table, const LoweredRule& rule, const policy::Defaults& defaults)
       : table_(table), rule_(rule), defaults_(defaults) {}
 
+  // The count is a rule of its own, which stays whatever of the policy's rule changes: one that is
+  // made anew and takes its count along would miss what came in between, and who sees a count go
+  // back takes it for a restart.
   void add() {
     match::counter(append());
     if (rule_.limit) deny_over_limit(*rule_.limit);
@@ -28,12 +31,7 @@ class RuleChain {
     if (rule_.helper != nullptr) match::set_helper(append(), *rule_.helper);
     if (rule_.decides()) {
       if (rule_.log) log_to(rules_, name_of(rule_.action));
-      const bool only_counts = rules_.size() == 1;
-      if (only_counts && !sends_resets(rule_.action)) {
-        match::verdict(rules_.back().exprs, rule_.action);
-      } else {
-        end_with(rules_, rule_.full_name, rule_.action, can_be_tcp());
-      }
+      end_with(rules_, rule_.full_name, rule_.action, can_be_tcp());
     }
     table_.add_chain(rule_.full_name, std::move(rules_));
   }
@@ -65,11 +63,6 @@ class RuleChain {
                                                                        : CanBeTcp::No;
   }
 
-  // Its end takes more than one rule.
-  bool sends_resets(Action action) const {
-    return action == Action::Reject && can_be_tcp() == CanBeTcp::Yes;
-  }
-
   bool excess_is_logged() const {
     return rule_.log || defaults_.log.steps.limits ||
            (rule_.action == Action::Accept && defaults_.mode == policy::Mode::Audit);
@@ -79,14 +72,9 @@ class RuleChain {
     add_log(table_, rules, defaults_.log, {rule_.full_name, fate, rule_.log_limit});
   }
 
-  // Ends a rule that matched what is over a limit. Where the excess is logged too, or gets resets,
-  // that takes rules of its own, in a chain that all of this rule's limits share.
+  // Ends a rule that matched what is over a limit: in a chain that all of this rule's limits share,
+  // so that its count stays whatever the limits are.
   void deny(match::Exprs& exprs) {
-    if (!excess_is_logged() && !sends_resets(excess_action())) {
-      match::counter(exprs);
-      match::verdict(exprs, excess_action());
-      return;
-    }
     const std::string chain = own::excess_chain(rule_.full_name);
     match::go_to(exprs, chain);
     if (has_excess_chain_) return;

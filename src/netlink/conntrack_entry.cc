@@ -26,6 +26,13 @@ std::uint16_t tuple_port(View transport, std::uint16_t type) {
   return port.size() == 2 ? static_cast<std::uint16_t>(port[0] << 8 | port[1]) : 0;
 }
 
+std::optional<std::uint8_t> icmp_type_in(View transport) {
+  for (const std::uint16_t type : {CTA_PROTO_ICMP_TYPE, CTA_PROTO_ICMPV6_TYPE}) {
+    if (const View told = find_attribute(transport, type); told.size() == 1) return told[0];
+  }
+  return std::nullopt;
+}
+
 View tcp_of(View entry) {
   return find_attribute(find_attribute(entry, CTA_PROTOINFO), CTA_PROTOINFO_TCP);
 }
@@ -41,7 +48,8 @@ std::optional<ConntrackTuple> tuple_in(View entry, std::uint16_t direction) {
   if (!from || !to || protocol.empty()) return std::nullopt;
   return ConntrackTuple{protocol[0],
                         {*from, tuple_port(transport, CTA_PROTO_SRC_PORT)},
-                        {*to, tuple_port(transport, CTA_PROTO_DST_PORT)}};
+                        {*to, tuple_port(transport, CTA_PROTO_DST_PORT)},
+                        icmp_type_in(transport)};
 }
 
 bool is_over(View entry) {

@@ -17,6 +17,7 @@ struct ConntrackTuple {
   std::uint8_t protocol = 0;
   Endpoint from;
   Endpoint to;
+  std::optional<std::uint8_t> icmp_type{};
 };
 // std::nullopt for what has no addresses of IP.
 std::optional<ConntrackTuple> tuple_in(View entry, std::uint16_t direction);

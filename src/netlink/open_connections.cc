@@ -57,6 +57,7 @@ std::optional<OpenConnection> connection_in(View entry, std::uint8_t family) {
       .icmp_type = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE),
       .icmp_code = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE),
       .is_expected = (status & IPS_EXPECTED) != 0,
+      .announced_by = tuple_in(entry, CTA_TUPLE_MASTER),
       .is_answered = (status & IPS_SEEN_REPLY) != 0,
       .is_over = tcp && is_over(entry),
       .opener_is_known = tcp && !is_met_midway(entry),
@@ -174,7 +175,9 @@ Result<void> end_entries(std::span<const OpenConnection> connections, Ended& end
     writer.end_message(begin);
     const int error = exchange(socket.get(), bytes, [](const nlmsghdr&) {});
     if (error != 0 && error != ENOENT) return failed(kCannotEnd, error);
-    if (error == 0) ++ended.entries;
+    if (error != 0) continue;
+    ++ended.entries;
+    if (!each.is_over) ++ended.open;
   }
   return {};
 }
@@ -222,6 +225,9 @@ Result<Ended> end_connections(std::span<const OpenConnection> connections) {
 
 Result<Ended> end_connections_with(const std::function<bool(const net::Address&)>& is_one) {
   Ended ended;
+  // Before the sockets are ended, whose resets close the connections.
+  Result<std::vector<OpenConnection>> open = read_open_connections();
+  if (!open) return std::unexpected(std::move(open).error());
   const Result<Sockets> sockets = connected_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   std::vector<Diagnosed> meant;
@@ -229,8 +235,6 @@ Result<Ended> end_connections_with(const std::function<bool(const net::Address&)
     if (is_one(std::get<2>(pair))) meant.push_back(socket);
   }
   TRY(end_sockets(meant, ended));
-  Result<std::vector<OpenConnection>> open = read_open_connections();
-  if (!open) return std::unexpected(std::move(open).error());
   std::erase_if(*open, [&](const OpenConnection& each) {
     return !is_one(each.from.address) && !is_one(each.answered_by.address);
   });

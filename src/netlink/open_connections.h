@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "net/address.h"
+#include "netlink/conntrack_entry.h"
 #include "netlink/sockets.h"
 
 namespace rolewall::netlink {
@@ -26,8 +27,9 @@ struct OpenConnection {
   std::uint8_t icmp_type = 0;
   std::uint8_t icmp_code = 0;
   bool is_expected = false;  // another connection has announced it (IPS_EXPECTED)
-  bool is_answered = true;   // both sides have sent: what comes is established from then on
-  bool is_over = false;      // TCP's, and both sides have closed it
+  std::optional<ConntrackTuple> announced_by{};  // which, as its first packet arrived
+  bool is_answered = true;  // both sides have sent: what comes is established from then on
+  bool is_over = false;     // TCP's, and both sides have closed it
   // Of TCP, since its first packet was seen. Else `from` is who was seen first, which may be the
   // one who answers.
   bool opener_is_known = true;
@@ -47,6 +49,7 @@ Result<std::vector<OpenConnection>> read_open_connections();
 struct Ended {
   std::size_t sockets = 0;
   std::size_t entries = 0;
+  std::size_t open = 0;  // of these: both sides had not closed it
   // A socket is there, and the kernel cannot end it (built without CONFIG_INET_DIAG_DESTROY): its
   // program waits until its time is over.
   bool cannot_end_sockets = false;

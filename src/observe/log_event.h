@@ -1,13 +1,13 @@
 // A log line of ours in the policy's terms: which rule or step said it, what became of the packet,
-// which packet it was, and what would have to change for it to be admitted.
+// and which packet it was.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "netlink/sockets.h"
 #include "observe/log_reader.h"
 #include "observe/logged_packet.h"
 #include "observe/written_policy.h"
@@ -23,6 +23,12 @@ struct LogEvent {
   std::optional<std::uint32_t> user;
   std::uint64_t time_ns = 0;
   std::optional<PacketHead> packet;  // absent: not to be read from its bytes
+  // Where its client sent it to, if that was translated before; known where LogReader was asked for
+  // connections.
+  std::optional<netlink::Endpoint> written_to;
+  bool has_connection = false;  // it was told, so that `written_to` is known
+  bool before_routing =
+      false;  // where it goes was not decided: whether it is passed on is not told
 };
 
 // What our prefix says; std::nullopt where it is no prefix of ours, as that of another program that
@@ -38,8 +44,5 @@ std::optional<LogEvent> log_event(const LogLine& line);
 
 // Whether the packet was let through, whatever audit mode says of it.
 bool was_admitted(const LogEvent& event);
-
-// What of the policy would have to be changed, and where, a line each; what is not known is said.
-std::vector<std::string> admission_advice(const LogEvent& event, const WrittenPolicy& policy);
 
 }  // namespace rolewall::observe

@@ -60,6 +60,19 @@ Result<void> bind_to(netlink::EventSocket& socket, std::uint16_t group) {
   return socket.ask(bind.finish(), "cannot read the log group");
 }
 
+Result<void> configure(netlink::EventSocket& socket, std::uint16_t group, std::uint16_t flags) {
+  Request request(group);
+  nfulnl_msg_config_mode mode{};
+  mode.copy_range = htonl(kBytesOfPacket);
+  mode.copy_mode = NFULNL_COPY_PACKET;
+  request.writer().put(NFULA_CFG_MODE, as_bytes(mode));
+  request.writer().be32(NFULA_CFG_NLBUFSIZ, kGathered);
+  request.writer().be32(NFULA_CFG_TIMEOUT, kHundredths);
+  request.writer().be32(NFULA_CFG_QTHRESH, kLinesAtOnce);
+  request.writer().be16(NFULA_CFG_FLAGS, flags);
+  return socket.ask(request.finish(), "cannot read the log group");
+}
+
 // Whoever may read no group, and whoever asks for one that another reads, gets the same answer
 // (nfulnl_recv_config): whether a further group can be had tells them apart.
 bool may_read_another(std::uint16_t group) {
@@ -153,6 +166,12 @@ Numbered decode_line(View attributes) {
       case NFULA_UID:
         found.line.user = be32_at(payload);
         break;
+      case NFULA_CT:
+        found.line.connection = payload;
+        break;
+      case NFULA_CT_INFO:
+        found.line.connection_info = be32_at(payload);
+        break;
       case NFULA_SEQ:
         found.number = be32_at(payload);
         break;
@@ -165,7 +184,7 @@ Numbered decode_line(View attributes) {
 
 }  // namespace
 
-Result<LogReader> LogReader::open(std::uint16_t group) {
+Result<LogReader> LogReader::open(std::uint16_t group, bool with_connections) {
   auto socket = netlink::EventSocket::open(kRoomForLines);
   if (!socket) return std::unexpected(std::move(socket).error());
   const auto explained = [&](Result<void> done) -> Result<void> {
@@ -175,17 +194,16 @@ Result<LogReader> LogReader::open(std::uint16_t group) {
     return fail(ErrorKind::System, why, done.error().os_errno);
   };
   TRY(explained(bind_to(*socket, group)));
-  Request configure(group);
-  nfulnl_msg_config_mode mode{};
-  mode.copy_range = htonl(kBytesOfPacket);
-  mode.copy_mode = NFULNL_COPY_PACKET;
-  configure.writer().put(NFULA_CFG_MODE, as_bytes(mode));
-  configure.writer().be32(NFULA_CFG_NLBUFSIZ, kGathered);
-  configure.writer().be32(NFULA_CFG_TIMEOUT, kHundredths);
-  configure.writer().be32(NFULA_CFG_QTHRESH, kLinesAtOnce);
-  configure.writer().be16(NFULA_CFG_FLAGS, NFULNL_CFG_F_SEQ);
-  TRY(explained(socket->ask(configure.finish(), "cannot read the log group")));
-  return LogReader(std::move(*socket));
+  // A kernel without CONFIG_NETFILTER_NETLINK_GLUE_CT refuses the flag; where ctnetlink is a
+  // module, it is loaded meanwhile.
+  constexpr int kTries = 2;
+  for (int i = 0; with_connections && i < kTries; ++i) {
+    if (configure(*socket, group, NFULNL_CFG_F_SEQ | NFULNL_CFG_F_CONNTRACK)) {
+      return LogReader(std::move(*socket), true);
+    }
+  }
+  TRY(explained(configure(*socket, group, NFULNL_CFG_F_SEQ)));
+  return LogReader(std::move(*socket), !with_connections);
 }
 
 std::string_view LogReader::device_name(std::uint32_t index) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "net/ipv6_extensions.h"
 #include "net/protocol.h"
 
 namespace rolewall::observe {
@@ -17,16 +18,18 @@ std::uint16_t be16_of(View bytes, std::size_t at) {
 }
 
 void take_transport(View bytes, PacketHead& packet) {
-  if (packet.is_later_fragment) return;
-  if (net::has_ports(packet.protocol) && bytes.size() >= 4) {
+  const bool has_ports = net::has_ports(packet.protocol);
+  const bool has_type =
+      packet.protocol == net::protocol::kIcmp || packet.protocol == net::protocol::kIcmpv6;
+  const std::size_t needed = has_ports ? 4 : has_type ? 1 : 0;
+  packet.lacks_service = packet.is_later_fragment || bytes.size() < needed;
+  if (packet.lacks_service) return;
+  if (has_ports) {
     packet.from_port = be16_of(bytes, 0);
     packet.to_port = be16_of(bytes, 2);
   }
   if (packet.protocol == net::protocol::kTcp && bytes.size() >= 14) packet.tcp_flags = bytes[13];
-  if ((packet.protocol == net::protocol::kIcmp || packet.protocol == net::protocol::kIcmpv6) &&
-      !bytes.empty()) {
-    packet.icmp_type = bytes[0];
-  }
+  if (has_type) packet.icmp_type = bytes[0];
 }
 
 std::optional<PacketHead> ipv4_head(View bytes) {
@@ -38,18 +41,13 @@ std::optional<PacketHead> ipv4_head(View bytes) {
                     .icmp_type = std::nullopt,
                     .length = be16_of(bytes, 2),
                     .is_later_fragment = (be16_of(bytes, 6) & 0x1fff) != 0};
-  if (header >= 20 && header < bytes.size()) take_transport(bytes.subspan(header), packet);
+  const bool is_whole = header >= 20 && header <= bytes.size();
+  take_transport(is_whole ? bytes.subspan(header) : View(), packet);
   return packet;
-}
-
-// Extension headers that have their length in units of eight bytes behind the first.
-bool is_extension(std::uint8_t next) {
-  return next == 0 || next == 43 || next == 60 || next == 135;
 }
 
 std::optional<PacketHead> ipv6_head(View bytes) {
   constexpr std::size_t kHeader = 40;
-  constexpr std::uint8_t kFragment = 44;
   if (bytes.size() < kHeader) return std::nullopt;
   PacketHead packet{.from = net::address_from_bytes(bytes.subspan(8, 16)),
                     .to = net::address_from_bytes(bytes.subspan(24, 16)),
@@ -57,15 +55,20 @@ std::optional<PacketHead> ipv6_head(View bytes) {
                     .icmp_type = std::nullopt,
                     .length = be16_of(bytes, 4) + std::uint32_t{kHeader}};
   View rest = bytes.subspan(kHeader);
-  while (rest.size() >= 8 && (is_extension(packet.protocol) || packet.protocol == kFragment)) {
+  while (net::is_ipv6_extension(packet.protocol)) {
+    if (rest.size() < 8) {  // the rest of it, and what it leads to, were not logged
+      packet.lacks_service = true;
+      return packet;
+    }
     std::size_t length = 8;
-    if (packet.protocol == kFragment) {
+    if (packet.protocol == net::kIpv6Fragment) {
       packet.is_later_fragment = (be16_of(rest, 2) & 0xfff8) != 0;
     } else {
       length = (std::size_t{rest[1]} + 1) * 8;
     }
     packet.protocol = rest[0];
     rest = rest.subspan(std::min(length, rest.size()));
+    if (packet.is_later_fragment) break;
   }
   take_transport(rest, packet);
   return packet;
@@ -100,7 +103,7 @@ std::optional<PacketHead> packet_head(View bytes) {
 
 std::string packet_words(const PacketHead& packet) {
   const std::string_view named = net::protocol_name(packet.protocol);
-  const bool ports = net::has_ports(packet.protocol) && !packet.is_later_fragment;
+  const bool ports = net::has_ports(packet.protocol) && !packet.lacks_service;
   std::string what(named);
   if (named.empty()) what = fmt::format("protocol/{}", packet.protocol);
   if (packet.icmp_type) what += fmt::format("/{}", *packet.icmp_type);

@@ -115,12 +115,10 @@ std::vector<RuleCount> count_rules(const ruleset::Table& table) {
       const ruleset::Counter* counter = counter_of(rule);
       if (counter == nullptr || rule.comment.empty()) continue;
       const std::string& name = rule.comment.text();
-      const bool is_policy_rule = !name.starts_with('(');
       RuleCount count{.name = name,
                       .chain = chain.name,
                       .fate = fate_at(chain, i),
-                      .is_excess = is_policy_rule && (chain.name == own::excess_chain(name) ||
-                                                      (chain.name == name && i != 0)),
+                      .is_excess = ruleset::is_excess(chain, i),
                       .packets = counter->packets,
                       .bytes = counter->bytes};
       count.fate = as_audited(count, chain, in_audit_mode);
@@ -187,9 +185,7 @@ std::vector<SetFill> set_fills(const ruleset::Table& table,
     const auto known = std::ranges::find(counted, set.name, &netlink::SetState::name);
     const auto left = std::ranges::find(unread, set.name, &netlink::UnreadSet::name);
     if (known != counted.end()) {
-      // Of a tree's interval the kernel counts both ends.
-      fill.elements =
-          set.interval && set.key.size() == 1 ? (known->elements + 1) / 2 : known->elements;
+      fill.elements = known->elements;
     } else if (left != unread.end()) {
       fill.elements = left->count;
     }

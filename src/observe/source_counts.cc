@@ -95,10 +95,10 @@ std::optional<KeptSourceCounts> read_source_counts(const std::string& path) {
   KeptSourceCounts kept{.since_ns = *since, .others = *others, .counts = {}};
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const std::vector<std::string> words = words_in(lines[i]);
-    if (words.size() != 4) return std::nullopt;
+    if (words.size() != 4) continue;
     const auto number = count_word(words[0]);
     const auto source = net::parse_address(words[3]);
-    if (!number || !source) return std::nullopt;
+    if (!number || !source) continue;
     kept.counts.push_back(
         {.rule = words[1], .fate = words[2], .source = *source, .lines = *number});
   }

@@ -52,9 +52,12 @@ Result<Look> look_at_table() {
 }
 
 std::vector<std::uint64_t> gains(const Look& now, const Look& earlier) {
-  using Key = std::tuple<std::string_view, std::string_view, bool, Fate>;
+  // A rule's own counter goes on whatever the rule does now; another begins anew then.
+  using Key = std::tuple<std::string_view, std::string_view, bool, std::optional<Fate>>;
   const auto key_of = [](const RuleCount& count) {
-    return Key(count.name, count.chain, count.is_excess, count.fate);
+    const bool goes_on = count.chain == count.name && !count.is_excess;
+    return Key(count.name, count.chain, count.is_excess,
+               goes_on ? std::nullopt : std::optional(count.fate));
   };
   std::map<Key, std::uint64_t> before;
   if (now.table_handle == earlier.table_handle) {

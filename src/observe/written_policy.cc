@@ -14,6 +14,7 @@ namespace rolewall::observe {
 namespace {
 
 constexpr std::string_view kAccept = "accept";
+constexpr std::string_view kHost = "host";
 
 // Keys that say nothing about which packets a rule is for, beside those that are read.
 constexpr std::array<std::string_view, 9> kNoConditions = {
@@ -83,9 +84,15 @@ std::optional<ServicePart> service_part(std::string_view literal) {
     return part.icmp_type ? std::optional(part) : std::nullopt;
   }
   const std::size_t space = rest.find(' ');
-  part.narrower = space != std::string_view::npos;
   const auto ports = port_range(rest.substr(0, space));
   if (!ports) return std::nullopt;
+  if (space != std::string_view::npos) {
+    constexpr std::string_view kFrom = " from ";
+    if (!rest.substr(space).starts_with(kFrom)) return std::nullopt;
+    const auto from_ports = port_range(rest.substr(space + kFrom.size()));
+    if (!from_ports) return std::nullopt;
+    part.from_ports = *from_ports;
+  }
   part.ports = *ports;
   return part;
 }
@@ -162,18 +169,20 @@ std::string WrittenRule::service() const {
   return services.empty() ? "any service" : fmt::format("{}", fmt::join(services, ", "));
 }
 
-bool WrittenRule::serves(std::uint8_t protocol, std::uint16_t port,
+bool WrittenRule::serves(std::uint8_t protocol, std::uint16_t from_port, std::uint16_t port,
                          std::optional<std::uint8_t> icmp_type) const {
   if (services.empty()) return true;
   return std::ranges::any_of(parts, [&](const ServicePart& part) {
-    return part.protocol == protocol && part.ports.contains(port) && fits_type(part, icmp_type);
+    return part.protocol == protocol && part.ports.contains(port) &&
+           part.from_ports.contains(from_port) && fits_type(part, icmp_type);
   });
 }
 
 WrittenPolicy::WrittenPolicy(const ruleset::Snapshot& snapshot,
-                             const std::map<std::string, std::vector<net::Prefix>>& hosts) {
+                             const std::map<std::string, std::vector<net::Prefix>>& hosts)
+    : self_(snapshot.host.name) {
   for (const auto& [name, addresses] : hosts) {
-    add_name(name, net::AddressSet::from(addresses), true);
+    add_name(name, net::AddressSet::from(addresses), kHost);
   }
   add_names(snapshot);
   for (const ruleset::Written& written : snapshot.written) {
@@ -208,20 +217,22 @@ void WrittenPolicy::add_names(const ruleset::Snapshot& snapshot) {
       defaults_ = {written};
     } else if (const auto* out = values_of(written, "left out"); out != nullptr) {
       const auto set = address_list(*out);
-      if (set) add_name(written.name, ~*set, false);
+      if (set) add_name(written.name, ~*set, written.kind);
     } else if (const auto* in = values_of(written, "addresses"); in != nullptr) {
       const auto set = address_list(*in);
-      if (set) add_name(written.name, *set, written.kind == "host");
+      if (set) add_name(written.name, *set, written.kind);
     }
   }
 }
 
-void WrittenPolicy::add_name(const std::string& name, net::AddressSet addresses, bool is_host) {
+void WrittenPolicy::add_name(const std::string& name, net::AddressSet addresses,
+                             std::string_view kind) {
   const bool is_any = (net::AddressSet::all() - addresses).empty();
   const long double width = width_of(addresses);
   named_.push_back({.name = name,
                     .addresses = std::move(addresses),
-                    .is_host = is_host,
+                    .is_host = kind == kHost,
+                    .is_network = kind == "network",
                     .is_any = is_any,
                     .width = width});
 }
@@ -295,6 +306,18 @@ const WrittenRule* WrittenPolicy::rule(std::string_view name) const {
   return at == rules_.end() ? nullptr : &*at;
 }
 
+bool WrittenPolicy::is_network(std::string_view name) const {
+  return std::ranges::any_of(
+      named_, [&](const NamedAddresses& each) { return each.is_network && each.name == name; });
+}
+
+bool WrittenPolicy::means_what_client_wrote(Direction direction) const {
+  return direction == Direction::Forward ||
+         std::ranges::any_of(rules_, [](const WrittenRule& rule) {
+           return rule.direction == Direction::Forward || rule.direction == Direction::Nat;
+         });
+}
+
 const ruleset::Written* WrittenPolicy::defaults() const {
   return defaults_.empty() ? nullptr : &defaults_.front();
 }
@@ -316,17 +339,23 @@ std::string WrittenPolicy::host_name(const net::Address& address) const {
   return "";
 }
 
-std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t port,
+std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t from_port,
+                                        std::uint16_t port,
                                         std::optional<std::uint8_t> icmp_type) const {
+  const auto is_for_this = [&](const ServicePart& part) {
+    if (part.protocol != protocol || !part.from_ports.contains(from_port)) return false;
+    return icmp_type ? part.icmp_type == icmp_type : part.ports.contains(port);
+  };
+  const auto has_no_other_port = [&](const ServicePart& part) {
+    return !net::has_ports(part.protocol) || part.ports == net::PortRange{port, port};
+  };
   for (const Services* services : {&services_, &further_services_}) {
     std::vector<std::string> names;
     for (const auto& [name, service] : *services) {
-      const bool fits = std::ranges::any_of(service.parts, [&](const ServicePart& part) {
-        if (part.protocol != protocol || part.narrower) return false;
-        if (icmp_type) return part.icmp_type == icmp_type;
-        return !part.ports.is_all() && part.ports.contains(port);
-      });
-      if (fits) names.push_back(name);
+      if (std::ranges::any_of(service.parts, is_for_this) &&
+          std::ranges::all_of(service.parts, has_no_other_port)) {
+        names.push_back(name);
+      }
     }
     if (names.size() == 1) return names.front();
     if (!names.empty()) break;

@@ -28,7 +28,7 @@ struct ServicePart {
   std::uint8_t protocol = 0;
   net::PortRange ports;  // all for what has none
   std::optional<std::uint8_t> icmp_type;
-  bool narrower = false;  // a source port is asked for, too
+  net::PortRange from_ports{};  // all where it asks for none
 };
 
 // What a service's literals stand for.
@@ -55,9 +55,9 @@ struct WrittenRule {
 
   // "https", "http, https", "any service".
   std::string service() const;
-  // Whether a packet to this port, or of this type, is one of the service's, whoever sends it.
-  // Ports are 0 where the protocol has none; without a type any may be meant.
-  bool serves(std::uint8_t protocol, std::uint16_t port,
+  // Whether a packet to this port from that one, or of this type, is one of the service's, whoever
+  // sends it. Ports are 0 where the protocol has none; without a type any may be meant.
+  bool serves(std::uint8_t protocol, std::uint16_t from_port, std::uint16_t port,
               std::optional<std::uint8_t> icmp_type = std::nullopt) const;
 };
 
@@ -65,8 +65,9 @@ struct NamedAddresses {
   std::string name;
   net::AddressSet addresses;
   bool is_host = false;
-  bool is_any = false;    // a name for every address says nothing
-  long double width = 0;  // how many addresses, roughly
+  bool is_network = false;  // of site.toml's [networks]: addresses can be added to it
+  bool is_any = false;      // a name for every address says nothing
+  long double width = 0;    // how many addresses, roughly
 };
 
 class WrittenPolicy {
@@ -78,6 +79,15 @@ class WrittenPolicy {
 
   const std::vector<WrittenRule>& rules() const { return rules_; }
   const WrittenRule* rule(std::string_view name) const;
+  // Of those that a rule's `from` and `to` name.
+  bool is_network(std::string_view name) const;
+  // What `self` is short for.
+  bool is_self(std::string_view host) const { return host == self_; }
+  // Whether `service` and `to` of its rules mean what the client wrote, whatever other programs
+  // translate before (docs/policy-language.md, Forwarding and NAT).
+  bool means_what_client_wrote(Direction direction) const;
+  // As a term of `from` and `to` stands for; std::nullopt where the record does not say.
+  std::optional<net::AddressSet> term(std::string_view text) const;
   // Where [defaults] stand; nullptr where that is not recorded.
   const ruleset::Written* defaults() const;
   // The name of the host with this address, else of the smallest network with it; "" where the
@@ -86,19 +96,19 @@ class WrittenPolicy {
   // Of a host alone, else "".
   std::string host_name(const net::Address& address) const;
   // The service by name that a packet to this port is of: "https"; its literal, "tcp/8443", where
-  // none or several are.
-  std::string service_name(std::uint8_t protocol, std::uint16_t port,
+  // none or several are. One that has other ports, too, says less than the literal.
+  std::string service_name(std::uint8_t protocol, std::uint16_t from_port, std::uint16_t port,
                            std::optional<std::uint8_t> icmp_type = std::nullopt) const;
   // A name that no rule of the record uses.
   void add_service(const std::string& name, const std::vector<std::string>& literals);
 
  private:
   void add_names(const ruleset::Snapshot& snapshot);
-  void add_name(const std::string& name, net::AddressSet addresses, bool is_host);
+  void add_name(const std::string& name, net::AddressSet addresses, std::string_view kind);
   void add_rule(const ruleset::Written& written);
   std::optional<net::AddressSet> addresses_of(const std::vector<std::string>& terms) const;
-  std::optional<net::AddressSet> term(std::string_view text) const;
 
+  std::string self_;
   std::vector<WrittenRule> rules_;
   std::vector<NamedAddresses> named_;
   using Services = std::map<std::string, KnownService, std::less<>>;

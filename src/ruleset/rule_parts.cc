@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 #include "ruleset/xt_target.h"
 
 namespace rolewall::ruleset {
@@ -36,6 +37,13 @@ bool sends_reset(const Rule& rule, Family table) {
     const auto meaning = meaning_of(*target);
     return meaning && std::get<XtReject>(*meaning).with == xt_tcp_reset(table == Family::Ip6);
   });
+}
+
+bool is_excess(const Chain& chain, std::size_t rule) {
+  const Rule& which = chain.rules[rule];
+  const std::string& of = which.comment.text();
+  if (of.empty() || of.starts_with('(')) return false;
+  return chain.name == own::excess_chain(of);
 }
 
 const Counter* leading_counter(const Rule& rule) {

@@ -17,6 +17,10 @@ bool rejects(const Rule& rule);
 // The same, with a TCP reset. `table`: the family of its table.
 bool sends_reset(const Rule& rule, Family table);
 
+// Of our table's chains (own_table.h): whether the rule is for what is over a limit of the policy's
+// rule that it belongs to.
+bool is_excess(const Chain& chain, std::size_t rule);
+
 // What counts all that the rule is asked about: the counter that stands first.
 const Counter* leading_counter(const Rule& rule);
 

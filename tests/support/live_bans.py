@@ -149,7 +149,7 @@ def banned(stranger, inside):
         check(inside.ask("alive", 2) == "yes", "the session through us is dead before the ban")
 
         done = must("ban", STRANGER)
-        check("5 connections cut, 2 sockets of this host closed" in done, f"what was cut: {done}")
+        check("5 open connections cut, 2 sockets of this host closed" in done, f"what was cut: {done}")
         check(jumps() == ["jump banned-forward", "jump banned-input", "jump banned-output"],
               f"jumps: {jumps()}")
         check(not hears(ours[STRANGER], b"after"), "our connection to it goes on")

@@ -93,7 +93,7 @@ def folded(peer):
     peer.ask("datagrams", PEER, HERE, 3000, 40)
     text = following.end(2.5)
     lines = [line for line in text.splitlines() if f"{HERE}:3000" in line]
-    check(len(lines) == 2 and "39 more in 1 s" in lines[1], f"folded: {text}")
+    check(len(lines) == 2 and "39 more lines in 1 s" in lines[1], f"folded: {text}")
     check("(default)" in lines[0] and "inbound" in lines[0] and f"{HERE}:3000 (srv)" in lines[0], lines[0])
     following = Following("--each")
     peer.ask("datagrams", PEER, HERE, 3000, 40)
@@ -145,6 +145,34 @@ def held_back_by_limits(peer):
     must("disable", "--force")
     text = following.end()
     check("is not known: there is no table inet rolewall" in text, f"without a table: {text}")
+
+
+def held_back_while_it_follows(peer):
+    """Packets without a line are told of at its end."""
+    put_in_force(log=f'to = {GROUP}, limit = "2/hour burst 2 in all"')
+    following = Following("--each")
+    peer.ask("datagrams", PEER, HERE, 3000, 30)
+    text = following.end()
+    lines = sum(f"{HERE}:3000" in line for line in text.splitlines())
+    check(lines <= 2 and f"{30 - lines} further packets met the defaults and were not logged" in text, f"held back: {text}")
+    put_in_force()
+    following = Following("--each")
+    peer.ask("datagrams", PEER, HERE, 3000, 30)
+    check("not logged" not in following.end(), "nothing was held back")
+
+
+def translated_by_another(peer):
+    """On a host that passes nothing on a rule is asked about the packet as it comes; what its client wrote is said."""
+    put_in_force()
+    run("nft", "table ip other { chain before { type nat hook prerouting priority -100; udp dport 4500 redirect to :4600; }; }")
+    following = Following("--format", "json", "--explain")
+    peer.ask("datagrams", PEER, HERE, 4500, 1)
+    advice = [" ".join(each["advice"]) for each in following.events() if each["event"] == "packet" and each["direction"] == "inbound"]
+    check(len(advice) == 1 and 'service = "udp/4600"' in advice[0], f"translated: {advice}")
+    # Where the kernel tells (CONFIG_NETFILTER_NETLINK_GLUE_CT).
+    if "its client" in advice[0]:
+        check("port 4500" in advice[0], f"what the client wrote: {advice}")
+    run("nft", "delete", "table", "ip", "other")
 
 
 def counted_by_source(peer):
@@ -207,6 +235,8 @@ def main():
     folded(peer)
     suggested(peer)
     held_back_by_limits(peer)
+    held_back_while_it_follows(peer)
+    translated_by_another(peer)
     counted_by_source(peer)
     in_the_journal(peer)
     after_an_apply(peer)
