@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eval/checksum.h"
+#include "eval/conntrack.h"
 #include "eval/nat.h"
 #include "eval/wire.h"
 #include "rules.h"
@@ -443,6 +444,32 @@ TEST_CASE("what a device's egress denies has begun its connection all the same")
   sent.out_device = "eth0";
   CHECK_EQ(evaluator.send(sent, {.keep_state = true}).fate(), Fate::Drop);
   CHECK_EQ(evaluator.arrive(arriving(fields(17, 5353)), {.keep_state = true}).fate(), Fate::Accept);
+}
+
+// nf_conntrack_icmpv6_redirect()
+TEST_CASE("a redirect of the link's router is related to the flow that it quotes") {
+  PacketFields asked = fields6(17, 5353);
+  std::swap(asked.source, asked.destination);
+  const Packet quoted = build(asked);
+  const auto redirect = [&](const char* router, std::uint8_t hops, std::uint8_t option) {
+    PacketFields told;
+    told.source = *net::parse_address(router);
+    told.destination = asked.source;
+    told.protocol = 58;
+    told.icmp_type = 137;
+    told.ttl = hops;
+    told.length = 40 + 48 + 48;
+    Packet packet = build(told);
+    packet.bytes.resize(40 + 48);
+    packet.bytes[40 + 40] = option;
+    packet.bytes[40 + 41] = 7;
+    packet.bytes.insert(packet.bytes.end(), quoted.bytes.begin(), quoted.bytes.begin() + 48);
+    return packet_in_error(packet.bytes, true).has_value();
+  };
+  CHECK(redirect("fe80::9", 255, 4));
+  CHECK_FALSE(redirect("fe80::9", 64, 4));
+  CHECK_FALSE(redirect("2001:db8::9", 255, 4));
+  CHECK_FALSE(redirect("fe80::9", 255, 2));
 }
 
 }  // namespace
