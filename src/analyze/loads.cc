@@ -186,19 +186,16 @@ RuleRun::Step RuleRun::run_device_fact(const ruleset::Meta& load) {
   return parts;
 }
 
-// A flow's first packet that arrives finds no socket of its own yet; what is sent has one, but for
-// what the kernel sends itself.
+// Before input what arrives may have come to the socket of an open connection; what is sent has
+// one, but for what the kernel sends itself.
 RuleRun::Step RuleRun::run_sender(const ruleset::Meta& load) {
   const bool sent = is_on_the_way_out(frame_.hook);
   if (!sent && !now().has_socket) {
-    // Of a known connection it may have one already.
-    const FieldId state = space_.state();
-    const Diagram known = diagrams_.where(state, std::array<Values, 2>{{{2, 2}, {4, 4}}});
-    if (!may_be(known)) return Tests{kNothing};
+    if (frame_.hook != ruleset::Hook::Input) return Tests{kNothing};
     store(load.destination,
           space_.free_bits(fmt::format("{} of its socket", ruleset::name_of(load.key)), 32,
                            FieldKind::NotModelled));
-    return Tests{diagrams_.both(known, choice("it has a socket", FieldKind::NotModelled))};
+    return Tests{choice("it has a socket", FieldKind::NotModelled)};
   }
   if (load.key == MetaKey::Cgroup || now().has_socket) {
     store(load.destination,

@@ -16,6 +16,7 @@
 #include "eval/frame.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::ask {
 namespace {
@@ -50,6 +51,21 @@ std::string in_words(const Sample& sample) {
   return words + fmt::format(", a fragment from byte {}", fields.fragment_offset);
 }
 
+// Copies come through output of their own, or through no hook of the IP stack's.
+bool makes_copies(const ruleset::Ruleset& ruleset) {
+  return std::ranges::any_of(ruleset.tables, [](const ruleset::Table& table) {
+    return std::ranges::any_of(table.chains, [](const ruleset::Chain& chain) {
+      return std::ranges::any_of(chain.rules, [](const ruleset::Rule& rule) {
+        return std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
+          const auto* target = std::get_if<ruleset::XtTarget>(&expr);
+          return std::holds_alternative<ruleset::Dup>(expr) ||
+                 (target != nullptr && target->name == "TEE");
+        });
+      });
+    });
+  });
+}
+
 }  // namespace
 
 Conversation::Conversation(const ruleset::Snapshot& snapshot, TakenOn taken_on)
@@ -57,12 +73,16 @@ Conversation::Conversation(const ruleset::Snapshot& snapshot, TakenOn taken_on)
       taken_on_(std::move(taken_on)),
       evaluator_(snapshot.ruleset, snapshot.host),
       sightings_(snapshot.host, taken_on_,
-                 evaluator_.translates(false) || evaluator_.translates(true)) {}
+                 evaluator_.translates(false) || evaluator_.translates(true)),
+      makes_copies_(makes_copies(snapshot.ruleset)) {}
 
 // Of a flow that is not known: a new one, as far as anything tells.
 Conversation::Question Conversation::as_sent(const eval::Packet& packet) const {
   Question question{packet, eval::Direction::Send, ""};
   const bool ipv6 = is_ipv6(packet);
+  if (asks_for_an_address(packet)) {
+    question.doubt_if_denied = "that it passes output: what a packet socket sends does not";
+  }
   const bool of_another = is_fragment(packet) || eval::packet_in_error(packet.bytes, ipv6);
   if (evaluator_.translates_on_the_way_out(ipv6) || (of_another && evaluator_.translates(ipv6))) {
     question.doubt = sightings_.forwards(ipv6)
@@ -167,7 +187,7 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
     return question;
   }
   const bool passed_on = !all_are_sent && sightings_.forwards(is_ipv6(packet)) &&
-                         !sightings_.is_own(source_of(packet));
+                         !sightings_.is_own(source_of(packet)) && may_be_forwarded(packet);
   return passed_on ? as_forwarded(packet) : as_sent(packet);
 }
 
@@ -216,6 +236,7 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
   eval::Packet packet = question.packet;
   packet.sender_is_open |= question.direction == eval::Direction::Send;
   packet.may_be_merged = true;
+  if (now_ns_ != 0) packet.time_ns = now_ns_;
   const bool is_known = !has_header(packet) || evaluator_.has_answered(packet, now_ns_);
   const eval::Outcomes outcomes = evaluator_.next(packet, question.direction, how);
   const eval::Journey& journey = outcomes.ways.front();
@@ -351,7 +372,10 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
     answer = put_over_loopback(packet);
   } else if (left && passes_no_chain(packet)) {
     answer.passed_over = "the answer of a netdev chain's reject, which passes no other chain";
-  } else if (const auto question = question_of(packet, seen)) {
+  } else if (auto question = question_of(packet, seen)) {
+    if (left && makes_copies_ && question->doubt_if_denied.empty()) {
+      question->doubt_if_denied = "that it is no copy, which a rule has sent";
+    }
     answer = put(*question, packet, after);
   } else {
     answer.passed_over = "a packet passed on, which was seen as it arrived";

@@ -78,6 +78,7 @@ class Conversation {
   };
   std::deque<Expected> expected_;
   Rejected rejected_;
+  bool makes_copies_ = false;
   std::uint64_t now_ns_ = 0;
   std::optional<std::uint64_t> began_ns_;  // when the first packet came
 };

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "ask/translations.h"
 #include "eval/checksum.h"
 #include "eval/dissect.h"
 #include "eval/fragments.h"
+#include "eval/route.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
 
@@ -103,6 +105,60 @@ std::vector<std::uint8_t> content(const eval::Packet& packet) {
       break;
   }
   return bytes;
+}
+
+// DHCP's clients send by packet sockets, past output and postrouting (packet_sendmsg()), which is
+// how they can have no address yet.
+bool asks_for_an_address(const eval::Packet& packet) {
+  constexpr std::uint16_t kClient = 68;
+  constexpr std::uint16_t kServer = 67;
+  if (is_ipv6(packet)) return false;
+  const eval::Dissection headers = eval::dissect_ipv4(packet.bytes);
+  if (headers.protocol != net::protocol::kUdp || headers.fragment_offset != 0 ||
+      !eval::readable(packet.bytes, headers.transport, 4)) {
+    return false;
+  }
+  const std::uint8_t* ports = packet.bytes.data() + headers.transport;
+  return eval::be16(ports) == kClient && eval::be16(ports + 2) == kServer;
+}
+
+// What no router passes on, from nobody or to all on the link, the host itself has sent.
+bool may_be_forwarded(const eval::Packet& packet) {
+  constexpr net::Address kAllOnTheLink = net::Ipv4{0xffffffff};
+  const net::Address from = source_of(packet);
+  const net::Address to = destination_of(packet);
+  const bool stays = is_ipv6(packet) && (eval::is_link_local(from) || eval::is_link_local(to));
+  return !net::is_unspecified(from) && to != kAllOnTheLink && !stays;
+}
+
+// What programs send has somebody who sends it, whom rules can tell; what the kernel itself answers
+// and announces has not.
+bool is_sent_by_program(const eval::Packet& packet) {
+  namespace protocol = net::protocol;
+  constexpr std::size_t kFlags = 13;
+  constexpr std::uint8_t kReset = 0x04;
+  if (packet.user || packet.group || !packet.in_device.empty()) return false;
+  const bool ipv6 = is_ipv6(packet);
+  const auto headers = ipv6 ? eval::dissect_ipv6(packet.bytes) : eval::dissect_ipv4(packet.bytes);
+  if (!headers.has_protocol || headers.fragment_offset != 0) return false;
+  const auto byte = [&](std::size_t offset) {
+    const std::size_t at = headers.transport + offset;
+    return at < packet.bytes.size() ? packet.bytes[at] : std::uint8_t{0};
+  };
+  switch (headers.protocol) {
+    case protocol::kTcp:
+      return (byte(kFlags) & kReset) == 0;
+    case protocol::kUdp:
+    case protocol::kUdpLite:
+    case protocol::kSctp:
+      return true;
+    case protocol::kIcmp:
+      return byte(0) == 8;  // an echo request
+    case protocol::kIcmpv6:
+      return byte(0) == 128;
+    default:
+      return false;
+  }
 }
 
 }  // namespace rolewall::ask

@@ -1,4 +1,4 @@
-// What a captured packet's bytes tell.
+// What a packet's bytes tell, of a capture mostly.
 #pragma once
 
 #include <cstdint>
@@ -22,5 +22,12 @@ bool awaits_checksum(const eval::Packet& packet);
 
 // Without checksums, which a network card may have been to fill in.
 std::vector<std::uint8_t> content(const eval::Packet& packet);
+
+// By a packet socket, perhaps.
+bool asks_for_an_address(const eval::Packet& packet);
+// By its addresses.
+bool may_be_forwarded(const eval::Packet& packet);
+// Leaves this host, and no question has said by whom it is sent.
+bool is_sent_by_program(const eval::Packet& packet);
 
 }  // namespace rolewall::ask

@@ -9,6 +9,7 @@
 
 #include "ask/assumed.h"
 #include "ask/conditions.h"
+#include "ask/packet_parts.h"
 #include "ask/translations.h"
 #include "base/calendar.h"
 #include "base/check.h"
@@ -40,6 +41,10 @@ std::string in_words(const ruleset::Verdict& verdict, const ruleset::Rule& rule)
   if (!verdict.chain.empty()) words += " " + verdict.chain;
   return words;
 }
+
+// Of the user and of the group that no rule names: the greatest there is but one, which the system
+// calls take for none.
+constexpr std::uint32_t kUnnamed = 0xfffffffe;
 
 }  // namespace
 
@@ -295,18 +300,25 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   options.explain = explain;
   options.most_steps = kMostTried;
   options.note_reads = true;
-  const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
-                                            : host.evaluator->send(end.packet, options);
+  eval::Packet packet = end.packet;
+  eval::Journey journey =
+      end.arrives ? host.evaluator->arrive(packet, options) : host.evaluator->send(packet, options);
+  if ((journey.reads.user || journey.reads.group) && is_sent_by_program(packet)) {
+    const eval::Reads asked = journey.reads;
+    packet.user = packet.group = kUnnamed;
+    journey = host.evaluator->send(packet, options);
+    journey.reads.user = asked.user;
+    journey.reads.group = asked.group;
+  }
   std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
-  if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey);
+  if (!hops.empty()) hops.back().assumed = what_was_open(packet, journey);
   if (!hops.empty() && journey.reads.time && time_decides(*host.evaluator, end)) {
     hops.back().assumed.push_back(fmt::format("time={}", format_moment(*end.packet.time_ns)));
   }
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
-    weigh(hops,
-          host.evaluator->outcomes(end.packet, direction, {.steps = false, .note_reads = true}),
-          host.snapshot, &end.packet);
+    weigh(hops, host.evaluator->outcomes(packet, direction, {.steps = false, .note_reads = true}),
+          host.snapshot, &packet);
   }
   if (end.arrives) weigh_offloaded(hops, host.snapshot.ruleset, end.packet);
   if (!hops.empty() && hops.back().verdict == Verdict::Accept) {

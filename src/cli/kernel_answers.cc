@@ -14,19 +14,23 @@
 #include <variant>
 
 #include "cli/exit_status.h"
+#include "cli/host_on_trial.h"
 #include "cli/render.h"
 #include "cli/render_json.h"
 #include "ruleset/expr.h"
-#include "sandbox/judge.h"
+#include "sandbox/observation.h"
 #include "sandbox/sandbox.h"
 
 namespace rolewall::cli {
 namespace {
 
+// Or why the kernel cannot be brought to what the question says.
+using HopsOrWhyNot = std::expected<std::vector<ask::Hop>, std::string>;
+
 // What one host is asked, and what it answered, in the same order.
 struct HostQuestions {
   std::vector<ask::FlowEnd> ends;
-  std::vector<std::vector<ask::Hop>> answers;
+  std::vector<HopsOrWhyNot> answers;
   std::size_t next = 0;  // the first answer that was not yet taken
 };
 
@@ -136,6 +140,24 @@ class Routing {
   std::map<policy::Index, std::unique_ptr<eval::Evaluator>> evaluators_;
 };
 
+bool reads_clock(const ruleset::Ruleset& ruleset) {
+  using ruleset::MetaKey;
+  for (const ruleset::Table& table : ruleset.tables) {
+    for (const ruleset::Chain& chain : table.chains) {
+      for (const ruleset::Rule& rule : chain.rules) {
+        for (const ruleset::Expr& expr : rule.exprs) {
+          const auto* meta = std::get_if<ruleset::Meta>(&expr);
+          if (meta != nullptr && (meta->key == MetaKey::TimeNs || meta->key == MetaKey::TimeDay ||
+                                  meta->key == MetaKey::TimeHour)) {
+            return true;
+          }
+        }
+      }
+    }
+  }
+  return false;
+}
+
 // Those by whose number a rule tells senders apart.
 std::set<std::uint32_t> users_told_apart(const ruleset::Ruleset& ruleset) {
   std::set<std::uint32_t> users;
@@ -185,19 +207,22 @@ int answer_all(const ruleset::Snapshot& snapshot, const HostQuestions& questions
     host = Routing::forwarding(std::move(host));
   }
   if (const auto made = sandbox::set_up_host(host); !made) return report(made.error());
-  auto judge = sandbox::Judge::open(host, snapshot.ruleset.tables.front());
-  if (!judge) return report(judge.error());
+  auto trial = HostOnTrial::open(snapshot, host);
+  if (!trial) return report(trial.error());
   const std::uint32_t nobody = user_of_nobody(users_told_apart(snapshot.ruleset));
   for (const ask::FlowEnd& end : questions.ends) {
     eval::Packet packet = on_the_only_device(end.packet, snapshot.host, host);
     if (!end.arrives && !packet.user) packet.user = nobody;
-    const auto seen = end.arrives ? judge->arrive(packet) : judge->send(packet);
+    const auto seen = trial->ask(packet, end.arrives);
     if (!seen) return report(seen.error());
-    Json hops = Json::array();
-    for (const ask::Hop& hop : to_hops(snapshot, judge->ruleset(), *seen)) {
-      hops.push_back(to_json(hop));
+    Json answer{{"why_not", "the kernel gives their packet no such state as `state=` says"}};
+    if (*seen) {
+      answer = Json::array();
+      for (const ask::Hop& hop : to_hops(snapshot, trial->ruleset(), **seen)) {
+        answer.push_back(to_json(hop));
+      }
     }
-    if (!channel.write(hops.dump() + "\n")) return kSystem;
+    if (!channel.write(answer.dump() + "\n")) return kSystem;
   }
   return kDone;
 }
@@ -214,11 +239,15 @@ Result<void> ask_host(const ruleset::Snapshot& snapshot, HostQuestions& question
   if (!status) return std::unexpected(status.error());
   std::istringstream lines(channel.read());
   for (std::string line; std::getline(lines, line);) {
-    std::vector<ask::Hop> hops;
     const auto answer = parse_json(line);
     if (!answer) break;
+    if (std::string why_not = answer->text("why_not"); !why_not.empty()) {
+      questions.answers.emplace_back(std::unexpected(std::move(why_not)));
+      continue;
+    }
+    std::vector<ask::Hop> hops;
     for (const Json& hop : answer->elements()) hops.push_back(hop_from_json(hop));
-    questions.answers.push_back(std::move(hops));
+    questions.answers.emplace_back(std::move(hops));
   }
   if (*status != kDone || questions.answers.size() != questions.ends.size()) {
     return fail(
@@ -240,9 +269,11 @@ bool bears(const ruleset::Host& host, const net::Address& address) {
 
 // "" where it can be put to the kernel.
 std::string obstacle(ask::Site& site, Routing& routing, const ask::Sample& sample) {
-  if (sample.ct_state) return "they set the conntrack state with `state=`";
-  if (sample.time_ns) return "they say when they pass, with `time=`";
   for (const ask::Stop& stop : site.way_of(sample)) {
+    // The sandbox's clock is the machine's.
+    if (sample.time_ns && reads_clock(site.snapshot(stop.ends.front().host).ruleset)) {
+      return "they say when they pass, with `time=`, and a rule asks for that";
+    }
     const bool follows = std::ranges::all_of(stop.ends, [&](const ask::FlowEnd& end) {
       return !end.passes_on() || routing.leads_there(end);
     });
@@ -280,21 +311,24 @@ Result<ask::Asker> kernel(ask::Site& site, const std::vector<ask::TestCase>& cas
   for (auto& [host, questions] : hosts) TRY(ask_host(site.snapshot(host), questions));
 
   // The same questions once more, in the same order, now with their answers.
+  std::string why_not_asked;
   const auto take = [&](const ask::FlowEnd& end) {
     HostQuestions& questions = hosts[end.host];
-    return std::move(questions.answers[questions.next++]);
+    HopsOrWhyNot& answer = questions.answers[questions.next++];
+    if (answer) return std::move(*answer);
+    why_not_asked = answer.error();
+    return std::vector<ask::Hop>{};
   };
   // Shared by the copies of the Asker, for which std::function asks.
   const auto answers = std::make_shared<std::vector<std::vector<ask::AnswerOrWhyNot>>>();
   for (const ask::TestCase& test_case : cases) {
     auto& of_case = answers->emplace_back();
     for (const ask::Sample& sample : test_case.samples) {
-      std::string why_not = obstacle(site, routing, sample);
-      if (why_not.empty()) {
-        of_case.emplace_back(site.ask_with(sample, take));
-      } else {
-        of_case.emplace_back(std::unexpected(std::move(why_not)));
-      }
+      why_not_asked = obstacle(site, routing, sample);
+      ask::AnswerOrWhyNot answer;
+      if (why_not_asked.empty()) answer = site.ask_with(sample, take);
+      if (!why_not_asked.empty()) answer = std::unexpected(std::move(why_not_asked));
+      of_case.push_back(std::move(answer));
     }
   }
   return [answers](std::size_t test_case, std::size_t sample) {

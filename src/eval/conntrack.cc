@@ -31,8 +31,7 @@
 //   first_icmpv6_error()    nf_conntrack_icmpv6_packet()'s valid_new[]
 //   first_sctp_error()      sctp_error(), then sctp_new() in conntrack_sctp.cc
 //   (all others)            generic_packet(), which takes everything
-//
-// A redirect of IPv6 about a flow (nf_conntrack_icmpv6_redirect()) is not looked into.
+//   packet_in_redirect()    nf_conntrack_icmpv6_redirect()
 #include "eval/conntrack.h"
 
 #include <algorithm>
@@ -322,6 +321,26 @@ const char* header_error(ByteSpan packet, bool ipv6, Checksums checksums) {
   }
 }
 
+namespace {
+
+constexpr std::uint8_t kLinksRedirect = 137;  // NDISC_REDIRECT
+
+// What a router of the link says, of which the first option holds the packet's beginning.
+std::optional<ByteSpan> packet_in_redirect(ByteSpan packet, ByteSpan icmp) {
+  constexpr std::size_t kOptions = 40;  // behind the header and two addresses
+  constexpr std::size_t kOptionHeader = 8;
+  constexpr std::uint8_t kRedirectedHeader = 4;  // ND_OPT_REDIRECT_HDR
+  constexpr std::uint8_t kHopsOfLink = 255;
+  const std::uint8_t* source = packet.data() + ipv6::kSource;
+  const bool of_link = source[0] == 0xfe && (source[1] & 0xc0) == 0x80;
+  if (packet[ipv6::kHopLimit] != kHopsOfLink || !of_link || icmp[1] != 0) return std::nullopt;
+  if (icmp.size() < kOptions + kOptionHeader + ipv6::kHeaderSize) return std::nullopt;
+  const bool quotes = icmp[kOptions] == kRedirectedHeader && icmp[kOptions + 1] != 0;
+  return quotes ? std::optional(icmp.subspan(kOptions + kOptionHeader)) : std::nullopt;
+}
+
+}  // namespace
+
 std::optional<ByteSpan> packet_in_error(ByteSpan packet, bool ipv6) {
   const auto datagram = find_transport(packet, ipv6, Checksums::Trust);
   if (!datagram || datagram->transport().size() < 8) return std::nullopt;
@@ -331,6 +350,9 @@ std::optional<ByteSpan> packet_in_error(ByteSpan packet, bool ipv6) {
                             ? datagram->protocol == protocol::kIcmpv6 && type < 128
                             : datagram->protocol == protocol::kIcmp &&
                                   (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
+  if (ipv6 && datagram->protocol == protocol::kIcmpv6 && type == kLinksRedirect) {
+    return packet_in_redirect(packet, icmp);
+  }
   const ByteSpan inner = icmp.subspan(8);
   if (!is_error || inner.size() < (ipv6 ? ipv6::kHeaderSize : ipv4::kHeaderSize)) {
     return std::nullopt;

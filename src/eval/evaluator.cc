@@ -4,6 +4,15 @@
 #include "eval/machine.h"
 
 namespace rolewall::eval {
+namespace {
+
+// nf_confirm() stands at the end of input and of postrouting, before the hook of the device.
+bool is_confirmed(const Journey& journey) {
+  if (journey.hooks.empty()) return false;
+  return journey.fate() == Fate::Accept || journey.hooks.back().hook == ruleset::Hook::Egress;
+}
+
+}  // namespace
 
 Packet Evaluator::Machine::packet_now(const Frame& frame) {
   Packet now = *frame.packet;
@@ -50,7 +59,7 @@ void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Jo
   if (!journey.hooks.empty() && journey.fate() == Fate::Stack) {
     tracker_.note_cause(frame, options, false);
   }
-  tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
+  tracker_.keep(frame, options, is_confirmed(journey));
   finish(frame, journey);
 }
 
@@ -241,7 +250,7 @@ void Evaluator::Machine::send(const Packet& packet, const Options& options, Jour
   tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Output, journey)) return;
   leave(frame, options, journey);
-  tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
+  tracker_.keep(frame, options, is_confirmed(journey));
   finish(frame, journey);
 }
 

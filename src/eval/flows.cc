@@ -17,8 +17,7 @@ constexpr std::uint64_t kLeastLowered = 120;
 constexpr std::uint64_t kAnswersWithin = kNsPerSecond;
 
 // nf_conntrack_udp_packet().
-std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
-                         const ruleset::ConntrackSettings& settings) {
+std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns, const TrackingSettings& settings) {
   if ((entry.status & flow_status::kConfirmed) == 0) entry.stream_ns = now_ns + 2 * kNsPerSecond;
   if ((entry.status & flow_status::kSeenReply) == 0 || now_ns <= entry.stream_ns) {
     return settings.udp_timeout;
@@ -28,19 +27,17 @@ std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
 }
 
 // nf_conntrack_udplite_packet(): once both have spoken it is a stream, however soon.
-std::uint32_t follow_udp_lite(FlowEntry& entry, const ruleset::ConntrackSettings& settings) {
+std::uint32_t follow_udp_lite(FlowEntry& entry, const TrackingSettings& settings) {
   if ((entry.status & flow_status::kSeenReply) == 0) return settings.udp_timeout;
   entry.status |= flow_status::kAssured;
   return settings.udp_timeout_stream;
 }
 
 // nf_conntrack_gre_packet().
-std::uint32_t follow_gre(FlowEntry& entry) {
-  constexpr std::uint32_t kTimeout = 30;  // gre_timeouts[]
-  constexpr std::uint32_t kStreamTimeout = 180;
-  if ((entry.status & flow_status::kSeenReply) == 0) return kTimeout;
+std::uint32_t follow_gre(FlowEntry& entry, const TrackingSettings& settings) {
+  if ((entry.status & flow_status::kSeenReply) == 0) return settings.gre_timeout;
   entry.status |= flow_status::kAssured;
-  return kStreamTimeout;
+  return settings.gre_timeout_stream;
 }
 
 ByteSpan transport_of(ByteSpan packet, bool ipv6) {
@@ -103,6 +100,17 @@ std::uint16_t Flows::number_of(std::string_view name) {
   return number;
 }
 
+std::uint16_t Flows::number_of(const FlowTimeouts& timeouts) {
+  const auto at = std::ranges::find(timeouts_, timeouts);
+  const auto number = static_cast<std::uint16_t>(at - timeouts_.begin() + 1);
+  if (at == timeouts_.end()) timeouts_.push_back(timeouts);
+  return number;
+}
+
+const FlowTimeouts* Flows::own_timeouts(const FlowEntry& entry) const {
+  return entry.timeouts == 0 ? nullptr : &timeouts_[entry.timeouts - 1U];
+}
+
 const FlowEntry* Flows::peek(const Tuple& tuple, std::uint16_t zone) const {
   look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
@@ -113,8 +121,10 @@ FlowEntry* Flows::at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64
   const auto at = by_tuple_.find({tuple, zone});
   if (at == by_tuple_.end()) return nullptr;
   FlowEntry& entry = to_change(at->second.entry);
-  const bool near =
-      entry.expires_ns <= now_ns_ + margin_ns && now_ns_ <= entry.expires_ns + margin_ns;
+  const FlowTimeouts* own = own_timeouts(entry);
+  const bool may_live_on = own != nullptr && !own->unknown.empty();
+  const bool near = entry.expires_ns <= now_ns_ + margin_ns &&
+                    (may_live_on || now_ns_ <= entry.expires_ns + margin_ns);
   return near ? &entry : nullptr;
 }
 
@@ -326,7 +336,7 @@ void Flows::clear() {
 }
 
 TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
-                            const ruleset::ConntrackSettings& settings) {
+                            const TrackingSettings& settings) {
   TcpAnswer answer;
   switch (entry.original.protocol) {
     case protocol::kTcp: {
@@ -351,7 +361,7 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
       answer.timeout_s = settings.icmpv6_timeout;
       break;
     case protocol::kGre:
-      answer.timeout_s = follow_gre(entry);
+      answer.timeout_s = follow_gre(entry, settings);
       break;
     default:
       answer.timeout_s = settings.generic_timeout;
@@ -372,7 +382,7 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
 }
 
 void close_flow(FlowEntry& entry, ByteSpan packet, std::uint64_t now_ns,
-                const ruleset::ConntrackSettings& settings) {
+                const TrackingSettings& settings) {
   const ByteSpan tcp = transport_of(packet, entry.original.ipv6);
   if (!readable(tcp, 0, 20) || is_reset(tcp) || entry.tcp.state == TcpState::Close) return;
   entry.tcp.state = TcpState::Close;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "eval/conntrack.h"
+#include "eval/flow_timeouts.h"
 #include "eval/taken_ports.h"
 #include "eval/tcp_track.h"
 #include "eval/undo.h"
@@ -37,6 +38,7 @@ struct FlowEntry {
   bool expects = false;      // it has a helper or an expectation: later flows may be related to it
   std::uint16_t helper = 0;  // Flows::name(); 0: none
   std::uint16_t masters_helper = 0;  // of the flow that expected it
+  std::uint16_t timeouts = 0;        // Flows::own_timeouts(); 0: the kernel's settings
   bool operator==(const FlowEntry&) const = default;
 };
 
@@ -65,7 +67,8 @@ class Flows {
   Found find_translated(const Tuple& tuple, std::uint16_t zone);
   // The same as find(), whether or not its time is over; null where there is none.
   const FlowEntry* peek(const Tuple& tuple, std::uint16_t zone) const;
-  // The flow of this tuple, where it is `margin_ns` at most before or after its end; else null.
+  // The flow of this tuple, where it is `margin_ns` at most before or after its end, or any time
+  // after where that is not known; else null.
   FlowEntry* at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns);
   // The flows that may expect others, the latest first: of those alike in what an expected one
   // has of them one.
@@ -101,6 +104,9 @@ class Flows {
   // Devices and helpers by numbers, so that an entry is small; 0 is "".
   std::uint16_t number_of(std::string_view name);
   const std::string& name(std::uint16_t number) const { return names_[number]; }
+  std::uint16_t number_of(const FlowTimeouts& timeouts);
+  // Null: the kernel's settings.
+  const FlowTimeouts* own_timeouts(const FlowEntry& entry) const;
 
   // The host's answer comes at once. By the tuple of the packet that caused it.
   void note_cause(const Tuple& tuple, const Cause& cause);
@@ -182,6 +188,7 @@ class Flows {
   std::map<Tuple, Cause> causes_;
   std::size_t many_causes_ = 1024;  // from so many on it is worth looking which are over
   std::vector<std::string> names_{""};
+  std::vector<FlowTimeouts> timeouts_;
   std::unordered_map<Key, Numbers, KeyHash> by_source_;
   mutable std::unordered_map<Key, TakenPorts, KeyHash> taken_ports_;
 };
@@ -208,11 +215,11 @@ Flows::FromSource Flows::last_from_source_of(const Tuple& tuple, std::uint16_t z
 // What a packet of the flow does to it: the protocol's timeouts and states, and the counts. The
 // first packet too, before it is confirmed.
 TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
-                            const ruleset::ConntrackSettings& settings);
+                            const TrackingSettings& settings);
 
 // nf_conntrack_tcp_set_closing(), where `packet` of the flow is answered with a reset; a reset is
 // not.
 void close_flow(FlowEntry& entry, ByteSpan packet, std::uint64_t now_ns,
-                const ruleset::ConntrackSettings& settings);
+                const TrackingSettings& settings);
 
 }  // namespace rolewall::eval

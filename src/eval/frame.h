@@ -42,9 +42,12 @@ struct Flow {
   std::uint32_t mark = 0;
   std::array<std::uint8_t, 16> labels{};
   std::uint16_t zone = 0;
-  std::uint32_t status = 0;          // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h
-  bool has_template = false;         // a zone was chosen before tracking
-  std::string_view helper;           // that a rule gave it; "": none
+  std::uint32_t status = 0;   // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h
+  bool has_template = false;  // a zone was chosen before tracking
+  std::string_view helper;    // that a rule gave it; "": none
+  // How long it lives, by a rule: its policy, or the name alone of one that is not known.
+  const ruleset::CtTimeout* timeouts = nullptr;
+  std::string_view unknown_timeouts;
   std::uint16_t masters_helper = 0;  // `ct helper`: of the flow that expected it (Flows::name())
   const char* why = "";              // None: why it was not tracked
 };

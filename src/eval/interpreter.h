@@ -182,6 +182,8 @@ class Interpreter {
                          std::span<const std::uint64_t> stamps) const;
   // Whether a program of this host sends it, as far as the question says.
   bool has_local_sender();
+  // Whether it has come to the socket of an open connection before its rules are asked.
+  bool has_early_socket();
   Next run_xt_target(const ruleset::XtTargetMeaning& target);
   Next run_xt_target(const ruleset::XtCt& target);
   Next run_xt_target(const ruleset::XtNat& target);
@@ -234,6 +236,7 @@ class Interpreter {
   Next run_object(std::uint32_t object);
   Next run_object_lookup(const ruleset::ObjectLookup& lookup, const Program::Set& set);
   Next run_ct_helper(const ruleset::CtHelper& helper);
+  Next run_ct_timeout(const ruleset::CtTimeout& timeout);
   Next run_ct_expectation(const ruleset::CtExpectation& expectation);
   Next run_element(const std::vector<ruleset::StatefulExpr>& exprs, CellIndex first_cell);
 

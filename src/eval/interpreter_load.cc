@@ -11,6 +11,7 @@
 #include "eval/interpreter.h"
 #include "eval/render.h"
 #include "eval/ticks.h"
+#include "net/protocol.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
@@ -176,6 +177,27 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
   return store_loaded(load.destination, start, load.length);
 }
 
+// ip_rcv_finish_core() and ip6_rcv_finish_core(), between prerouting and input: TCP and UDP look
+// for the socket that is connected to the sender. Only a SYN that begins a connection finds none.
+// What comes over the loopback has its route already, and looks for none.
+bool Interpreter::has_early_socket() {
+  const Flow& flow = frame_->flow;
+  const Dissection& headers = frame_->dissection;
+  const bool is_tcp = headers.protocol == net::protocol::kTcp;
+  const bool may_look =
+      is_tcp ? frame_->type == PacketType::Host
+             : headers.protocol == net::protocol::kUdp && frame_->type != PacketType::Broadcast;
+  if (frame_->hook != Hook::Input || frame_->in_device == kLoopbackDevice) return false;
+  if (!headers.has_protocol || !may_look) return false;
+  constexpr std::uint8_t kBegins = 0x02;
+  constexpr std::uint8_t kAsked = 0x17;  // FIN, SYN, RST and ACK
+  const std::size_t flags = headers.transport + 13U;
+  const bool begins =
+      is_tcp && readable(frame_->bytes, flags, 1) && (frame_->bytes[flags] & kAsked) == kBegins;
+  if (begins && !flow.seen_before && flow.entry == nullptr) return false;
+  return choose_whether("a socket of this host is connected to its sender");
+}
+
 Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
   const ruleset::Register to = load.destination;
   const auto not_given = [&] {
@@ -243,11 +265,10 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     }
     case MetaKey::SkUid:
     case MetaKey::SkGid: {
-      // A flow's first packet that arrives finds no socket of its own yet.
       const auto& user = frame_->packet->user;
       const auto& group = frame_->packet->group;
       if (frame_->has_socket) return not_given();
-      if (!is_outgoing(frame_->hook)) return Next::Break;
+      if (!is_outgoing(frame_->hook)) return has_early_socket() ? not_given() : Next::Break;
       if (frame_->packet->sender_is_open) {
         return choose_whether("a program has sent it") ? not_given() : Next::Break;
       }
@@ -287,7 +308,7 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
                                                                                       : not_given();
     case MetaKey::Cgroup:
       if (frame_->has_socket) return not_given();
-      if (!is_outgoing(frame_->hook)) return Next::Break;
+      if (!is_outgoing(frame_->hook)) return has_early_socket() ? not_given() : Next::Break;
       if (frame_->packet->sender_is_open) {
         return choose_whether("a program has sent it") ? not_given() : Next::Break;
       }

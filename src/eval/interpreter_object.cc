@@ -29,8 +29,7 @@ Interpreter::Next Interpreter::run_object(std::uint32_t object) {
           [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },
           [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
           [&](const ruleset::CtHelper& helper) { return run_ct_helper(helper); },
-          // How long the entry lives is not this packet's fate.
-          [](const ruleset::CtTimeout&) { return Next::Expression; },
+          [&](const ruleset::CtTimeout& timeout) { return run_ct_timeout(timeout); },
           [&](const ruleset::CtExpectation& expectation) {
             return run_ct_expectation(expectation);
           },
@@ -62,6 +61,16 @@ Interpreter::Next Interpreter::run_ct_helper(const ruleset::CtHelper& helper) {
   // nf_ct_helper_ext_add() alone does not set IPS_HELPER: a later object takes this one's place.
   flow.helper = helper.helper;
   flow.expects = true;
+  return Next::Expression;
+}
+
+// nft_ct_timeout_obj_eval(): the first that a flow is given stays.
+Interpreter::Next Interpreter::run_ct_timeout(const ruleset::CtTimeout& timeout) {
+  Flow& flow = frame_->flow;
+  const Dissection& headers = frame_->dissection;
+  const bool fits = headers.has_protocol && timeout.protocol == headers.protocol;
+  const bool has_one = flow.timeouts != nullptr || !flow.unknown_timeouts.empty();
+  if (fits && is_new(flow) && !has_one) flow.timeouts = &timeout;
   return Next::Expression;
 }
 

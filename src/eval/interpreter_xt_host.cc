@@ -97,7 +97,7 @@ bool Interpreter::xt_asks(const r::XtOwner& match) {
 }
 
 bool Interpreter::xt_asks(const r::XtCgroup& match) {
-  if (!has_local_sender()) {
+  if (!has_local_sender() && !has_early_socket()) {
     frame_->reads.cgroup = true;
     return false;
   }

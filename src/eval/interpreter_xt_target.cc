@@ -123,6 +123,7 @@ Interpreter::Next Interpreter::run_xt_target(const r::XtCt& target) {
   if (target.zone_of_direction) return undecided("a zone for one direction of the connection");
   flow.zone = target.zone;
   flow.has_template = true;
+  flow.unknown_timeouts = target.timeout;
   if (!target.helper.empty()) {
     flow.helper = target.helper;
     flow.expects = true;

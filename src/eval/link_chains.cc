@@ -52,6 +52,17 @@ bool does_nothing(const Program::Table& table) {
   });
 }
 
+// What does not deny it may still send it on as another: with another mark, to another port.
+bool may_change(const Program::Table& table) {
+  return std::ranges::any_of(table.chains, [&](const Program::Chain& chain) {
+    return std::ranges::any_of(chain.rules, [&](const Program::Rule& rule) {
+      return std::ranges::any_of(rule.rule->exprs, [&](const r::Expr& expr) {
+        return r::is_seen_elsewhere(expr, table.names);
+      });
+    });
+  });
+}
+
 // Those that a frame for this host's IP, or from it, meets.
 bool is_on_the_way(r::Hook hook, bool arrives) {
   switch (hook) {
@@ -93,6 +104,7 @@ LinkChains::LinkChains(const Program& program, const r::Host& host)
       hooked.name = fmt::format("table {} {}, chain {}", r::name_of(family), table.table->name,
                                 table.chains[c].chain->name);
       hooked.hook = base->hook;
+      hooked.may_change = may_change(table);
       hooked.devices = base->devices;
       hooked_.push_back(std::move(hooked));
     }
@@ -148,13 +160,19 @@ bool LinkChains::let_pass(r::Hook hook, std::string_view device, Frame& frame,
   if (upper == host_.interfaces.end()) return true;
   for (const Hooked& below : hooked_) {
     if (!is_on_the_way(below.hook, hook == r::Hook::Ingress) || !is_met(below, *upper)) continue;
-    const bool denies = frame.choices->choose(2, {.table = below.table, .chain = below.chain}) == 1;
+    // What leaves is asked about no more.
+    const bool may_change = below.may_change && hook == r::Hook::Ingress;
+    enum : std::size_t { kPasses, kDenied, kChanged };
+    const std::size_t does =
+        frame.choices->choose(may_change ? 3 : 2, {.table = below.table, .chain = below.chain});
     frame.conditions.push_back({.about = fmt::format("{}, which is not run", below.name),
-                                .is = denies ? "denies it" : "lets it pass"});
-    if (!denies) continue;
+                                .is = does == kPasses   ? "lets it pass"
+                                      : does == kDenied ? "denies it"
+                                                        : "changes it"});
+    if (does == kPasses) continue;
     HookResult& result = journey.hooks.emplace_back();
     result.hook = hook;
-    result.fate = Fate::Drop;
+    result.fate = does == kDenied ? Fate::Drop : Fate::Undecided;
     result.reason = below.name;
     return false;
   }

@@ -22,7 +22,8 @@ class LinkChains {
   LinkChains(const Program& program, const ruleset::Host& host);
 
   // What a packet meets before it arrives on the device (`hook` is ingress), or after it has left
-  // by it (egress): each chain lets it pass, or denies it. Whether it goes on.
+  // by it (egress): each chain lets it pass, denies it, or sends it on as another, of which no more
+  // is said. Whether it goes on.
   bool let_pass(ruleset::Hook hook, std::string_view device, Frame& frame, Journey& journey) const;
 
  private:
@@ -31,6 +32,7 @@ class LinkChains {
     std::uint32_t chain = 0;
     std::string name;  // "table bridge filter, chain in"
     ruleset::Hook hook = ruleset::Hook::Input;
+    bool may_change = false;
     std::vector<std::string> devices;  // as BaseChain::devices; empty: a bridge's
   };
   bool is_met(const Hooked& hooked, const ruleset::Interface& upper) const;

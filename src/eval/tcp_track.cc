@@ -46,8 +46,6 @@
 namespace rolewall::eval {
 namespace {
 
-using ruleset::ConntrackSettings;
-
 // Of include/uapi/linux/netfilter/nf_conntrack_tcp.h.
 enum SideFlag : std::uint8_t {
   kWindowScale = 0x01,       // IP_CT_TCP_FLAG_WINDOW_SCALE
@@ -295,7 +293,7 @@ void count_retransmissions(TcpTrack& track, const Segment& segment, const Number
 
 // tcp_in_window().
 Window check_window(TcpTrack& track, const Segment& segment, bool is_reply,
-                    const ConntrackSettings& settings) {
+                    const TrackingSettings& settings) {
   TcpSide& sender = track.seen[is_reply ? 1 : 0];
   TcpSide& receiver = track.seen[is_reply ? 0 : 1];
   Numbers numbers{
@@ -320,11 +318,12 @@ Window check_window(TcpTrack& track, const Segment& segment, bool is_reply,
   return Window::Accept;
 }
 
-std::uint32_t timeout_of(TcpState state, const ConntrackSettings& settings) {
+std::uint32_t timeout_of(TcpState state, const TrackingSettings& settings) {
   switch (state) {
     case TcpState::SynSent:
-    case TcpState::SynSent2:
       return settings.tcp_timeout_syn_sent;
+    case TcpState::SynSent2:
+      return settings.tcp_timeout_syn_sent2;
     case TcpState::SynRecv:
       return settings.tcp_timeout_syn_recv;
     case TcpState::Established:
@@ -423,7 +422,7 @@ struct TcpStep {
 // that the other side has acknowledged last (td_maxack); one that is near may be answered by a
 // challenge, so the state stays.
 TcpStep believe_reset(const TcpTrack& track, const Segment& segment, std::uint8_t direction,
-                      std::uint32_t status, const ConntrackSettings& settings) {
+                      std::uint32_t status, const TrackingSettings& settings) {
   using To = TcpStep::To;
   TcpStep step{.old = track.state, .next = sCL};
   if (is_closing(track.state)) {
@@ -464,7 +463,7 @@ TcpStep believe_reset(const TcpTrack& track, const Segment& segment, std::uint8_
 
 // The switch over the next state in nf_conntrack_tcp_packet().
 TcpStep transition(TcpTrack& track, const Segment& segment, std::uint8_t direction,
-                   std::uint32_t status, const ConntrackSettings& settings) {
+                   std::uint32_t status, const TrackingSettings& settings) {
   using To = TcpStep::To;
   TcpStep step{.old = track.state,
                .next = kNext[direction][static_cast<std::size_t>(segment.index)]
@@ -529,7 +528,7 @@ TcpStep transition(TcpTrack& track, const Segment& segment, std::uint8_t directi
 
 // How long the entry lives from this packet on: `in_window` of nf_conntrack_tcp_packet().
 std::uint32_t timeout_after(const TcpTrack& track, const Segment& segment,
-                            const ConntrackSettings& settings) {
+                            const TrackingSettings& settings) {
   const std::uint32_t timeout = timeout_of(track.state, settings);
   const std::uint32_t retransmitting = settings.tcp_timeout_max_retrans;
   const std::uint32_t unacknowledged = settings.tcp_timeout_unacknowledged;
@@ -551,7 +550,7 @@ bool is_reset(ByteSpan tcp) {
 
 // tcp_new(). What is no SYN is taken for the middle of a connection, of which nothing is known:
 // both sides are believed liberally.
-bool begin_tcp(TcpTrack& track, ByteSpan tcp, const ConntrackSettings& settings) {
+bool begin_tcp(TcpTrack& track, ByteSpan tcp, const TrackingSettings& settings) {
   const Segment segment = read(tcp);
   track = {};
   TcpSide& sender = track.seen[0];
@@ -567,7 +566,7 @@ bool begin_tcp(TcpTrack& track, ByteSpan tcp, const ConntrackSettings& settings)
 }
 
 TcpAnswer follow_tcp(TcpTrack& track, ByteSpan tcp, bool is_reply, std::uint32_t& status,
-                     const ConntrackSettings& settings) {
+                     const TrackingSettings& settings) {
   using What = TcpAnswer::What;
   const Segment segment = read(tcp);
   const std::uint8_t direction = is_reply ? 1 : 0;

@@ -6,8 +6,8 @@
 #include <array>
 #include <cstdint>
 
+#include "eval/flow_timeouts.h"
 #include "eval/wire.h"
-#include "ruleset/host.h"
 
 namespace rolewall::eval {
 
@@ -71,10 +71,10 @@ struct TcpAnswer {
 
 // REQUIRES, of all: a whole TCP header with flags that there are.
 // False: no SYN, and the settings pick up no connection in its middle.
-bool begin_tcp(TcpTrack& track, ByteSpan tcp, const ruleset::ConntrackSettings& settings);
+bool begin_tcp(TcpTrack& track, ByteSpan tcp, const TrackingSettings& settings);
 bool is_reset(ByteSpan tcp);
 // `status` is the flow's, and may become assured.
 TcpAnswer follow_tcp(TcpTrack& track, ByteSpan tcp, bool is_reply, std::uint32_t& status,
-                     const ruleset::ConntrackSettings& settings);
+                     const TrackingSettings& settings);
 
 }  // namespace rolewall::eval

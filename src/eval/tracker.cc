@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/time.h"
 #include "eval/fragments.h"
 #include "eval/nat.h"
 #include "eval/route.h"
@@ -31,10 +32,11 @@ void take_entry(Flow& flow, const FlowEntry& entry) {
 
 // nf_conntrack_inet_error(): an error is related to the flow of the packet that it quotes, if it
 // goes to where that packet came from. True: it is an error about a known flow.
-bool Tracker::find_related(Frame& frame) {
+bool Tracker::find_related(Frame& frame, const Options& options) {
   const auto inner = packet_in_error(frame.bytes, frame.ipv6);
   Tuple quoted;
   if (!inner || !tuple_of(*inner, frame.ipv6, quoted)) return false;
+  settle_end(frame, invert(quoted), options);
   const Flows::Found found = flows_.find(invert(quoted), frame.flow.zone);
   if (found.entry == nullptr) return false;
   const Tuple& towards = found.is_reply ? found.entry->reply : found.entry->original;
@@ -86,8 +88,13 @@ void Tracker::settle_end(Frame& frame, const Tuple& tuple, const Options& option
   const bool was_killed = entry != nullptr && (entry->status & flow_status::kDying) != 0;
   if (entry == nullptr || was_killed) return;
   const bool over = frame.choices->choose(2) == 1;
-  frame.conditions.push_back({.about = "the connection's timeout, which ends with this packet",
-                              .is = over ? "over" : "not over"});
+  const FlowTimeouts* own = flows_.own_timeouts(*entry);
+  const bool known = own == nullptr || own->unknown.empty();
+  frame.conditions.push_back(
+      {.about = known ? "the connection's timeout, which ends with this packet"
+                      : fmt::format("the connection's timeout, by the policy {} that is not known",
+                                    own->unknown),
+       .is = over ? "over" : "not over"});
   if (over) {
     flows_.remove(*entry);
   } else {
@@ -139,7 +146,7 @@ void Tracker::ask_expectations(Frame& frame) {
 bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& options) {
   Flow& flow = frame.flow;
   const char* error = header_error(frame.bytes, frame.ipv6, checksums);
-  if (error == nullptr && find_related(frame)) return true;
+  if (error == nullptr && find_related(frame, options)) return true;
   Tuple tuple;
   if (!tuple_of(frame.bytes, frame.ipv6, tuple)) return false;
   settle_end(frame, tuple, options);
@@ -162,7 +169,7 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   // Over the loopback the packet still bears what its way out has found.
   if (frame.in_device != kLoopbackDevice) {
     using What = TcpAnswer::What;
-    switch (follow_flow(entry, frame.bytes, found.is_reply, options.now_ns, host_.conntrack)) {
+    switch (follow_flow(entry, frame.bytes, found.is_reply, options.now_ns, settings_of(entry))) {
       case What::Accept:
       case What::Ignore:
         break;
@@ -272,7 +279,7 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   if (options.keep_state && !has_room(frame)) return "the conntrack table is full";
   begun_ = {};
   begun_.original = flow.tuple;
-  if (follow_flow(begun_, frame.bytes, false, options.now_ns, host_.conntrack) ==
+  if (follow_flow(begun_, frame.bytes, false, options.now_ns, settings_) ==
       TcpAnswer::What::Invalid) {
     flow.tracking = Tracking::None;
     flow.why = "nf_conntrack_tcp_loose is 0: a connection must begin with a SYN";
@@ -294,6 +301,20 @@ const char* Tracker::refuses(const Frame& frame, const Options& options) {
   const bool is_same =
       other == nullptr || (other->original == flow.tuple && other->reply == flow.reply);
   return is_same ? nullptr : kNotConfirmed;
+}
+
+const TrackingSettings& Tracker::settings_of(const FlowEntry& entry) const {
+  const FlowTimeouts* own = flows_.own_timeouts(entry);
+  return own == nullptr ? settings_ : own->settings;
+}
+
+void Tracker::give_timeouts(FlowEntry& entry, const Flow& flow, std::uint64_t now_ns) {
+  if (flow.timeouts == nullptr && flow.unknown_timeouts.empty()) return;
+  const FlowTimeouts own = flow.timeouts != nullptr
+                               ? timeouts_of(*flow.timeouts, settings_)
+                               : timeouts_of_unknown(flow.unknown_timeouts, settings_);
+  entry.timeouts = flows_.number_of(own);
+  entry.expires_ns = now_ns + first_timeout(own, entry.original.protocol) * kNsPerSecond;
 }
 
 const char* Tracker::confirm(Frame& frame, const Options& options) {
@@ -330,6 +351,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.expects = flow.expects;
   entry.helper = flows_.number_of(flow.helper);
   entry.masters_helper = flow.masters_helper;
+  give_timeouts(entry, flow, options.now_ns);
   entry.came_by = flows_.number_of(frame.in_device);
   entry.left_by = flows_.number_of(frame.leaves_by);
   if (!flows_.confirm(entry)) {
@@ -381,7 +403,7 @@ void Tracker::note_reset(const Frame& frame, const Options& options) {
   const bool known = !options.trust_checksums && frame.known() == frame.bytes.size();
   const Checksums checksums = known ? Checksums::Verify : Checksums::Trust;
   if (header_error(frame.bytes, frame.ipv6, checksums) != nullptr) return;
-  close_flow(*entry, frame.bytes, options.now_ns, host_.conntrack);
+  close_flow(*entry, frame.bytes, options.now_ns, settings_of(*entry));
 }
 
 void Tracker::note_cause(const Frame& frame, const Options& options, bool by_reset) {

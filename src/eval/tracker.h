@@ -56,14 +56,17 @@ class Tracker {
 
  private:
   bool find_flow(Frame& frame, Checksums checksums, const Options& options);
-  bool find_related(Frame& frame);
+  bool find_related(Frame& frame, const Options& options);
   bool find_cause(Frame& frame);
   // What the kernel alone knows, as choices.
   void settle_end(Frame& frame, const Tuple& tuple, const Options& options);
+  const TrackingSettings& settings_of(const FlowEntry& entry) const;
+  void give_timeouts(FlowEntry& entry, const Flow& flow, std::uint64_t now_ns);
   bool has_room(Frame& frame);
   void ask_expectations(Frame& frame);
 
   const ruleset::Host& host_;
+  TrackingSettings settings_{host_.conntrack};
   Flows flows_;
   FlowEntry begun_;  // by the packet that is on its way, if it begins a flow
 };

@@ -185,6 +185,7 @@ Exposure::Exposure(const Ruleset& ruleset) {
   budgets_.resize(ruleset.tables.size());
   for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
     const Table& table = ruleset.tables[t];
+    if (table.family == Family::Netdev) untold_.push_back(static_cast<std::uint32_t>(t));
     budgets_[t].resize(table.chains.size());
     const TableIndex names(table);
     Visits visits(table);
@@ -213,6 +214,11 @@ void Exposure::add(const Observation& observation) {
     std::uint32_t chain = 0;
     std::uint32_t next = 0;  // the first rule that has not been run
   };
+  for (const std::uint32_t table : untold_) {
+    for (std::uint32_t chain = 0; chain < budgets_[table].size(); ++chain) {
+      spend(table, chain, 0, Step::kEnd);
+    }
+  }
   std::vector<Frame> stack;
   bool begun = false;  // a rule of the base chain that is running has been told of
   for (const HookObservation& hook : observation.hooks) {

@@ -43,6 +43,7 @@ class Exposure {
   void spend(std::uint32_t table, std::uint32_t chain, std::uint32_t from, std::uint32_t to);
 
   std::vector<std::vector<std::vector<Budget>>> budgets_;  // by table and chain, ordered by rule
+  std::vector<std::uint32_t> untold_;  // tables of devices: no trace tells whom a packet met there
   bool exhausted_ = false;
 };
 

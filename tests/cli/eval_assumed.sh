@@ -142,6 +142,22 @@ expect_out "a sender in no group that a rule names"
 ask 'udp 192.0.2.10 > 192.0.2.7:5' --format json
 expect_json 'd["assumed"] == ["a sender in no cgroup that a rule names"]'
 
+# Whom no rule names is nobody, and not a packet without a sender: what is for all but one meets them.
+nft 'add rule inet t o udp dport 6 meta skuid != 0 drop; add rule inet t o udp dport 7 meta skgid != { 0, 33 } drop; add rule inet t o udp dport 8 meta skuid 1-999 drop'
+ask 'udp 192.0.2.10 > 192.0.2.7:6' --expect drop
+expect_status 0
+expect_out "assumed, since not said: a sender that is no user whom a rule names"
+ask 'udp 192.0.2.10 > 192.0.2.7:7' --expect drop
+expect_status 0
+ask 'udp 192.0.2.10 > 192.0.2.7:8' --expect accept
+expect_status 0
+ask 'udp 192.0.2.10 > 192.0.2.7:6 user=0' --expect accept
+expect_status 0
+# What the kernel answers itself has none.
+nft 'add rule inet t o tcp dport 6 meta skuid != 0 drop'
+ask 'tcp 192.0.2.10 > 192.0.2.7:6 flags=rst' --expect accept
+expect_status 0
+
 # A packet in the middle of a connection has one direction, however often rules ask for it.
 nft 'add chain inet t d; add rule inet t in tcp dport 40 ct direction original jump d; add rule inet t in tcp dport 40 ct direction original accept; add rule inet t in tcp dport 40 ct direction reply drop'
 ask 'tcp 192.0.2.7 > self:40 state=established flags=ack' --format json

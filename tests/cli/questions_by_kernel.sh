@@ -1,5 +1,6 @@
-# 300 questions about the example site, from a file, in words of each kind that a kernel can be asked (not `state=` and
-# `time=`): the live kernel says of each what eval says.
+# 300 questions about the example site, from a file, in words of each kind: the live kernel says of each what eval says. A
+# question with `state=` meets a connection there that makes it so, entered in connection tracking's table before; `time=`
+# changes nothing, since no policy's rule reads the clock (clock_live.sh asks rules that do).
 . "$(dirname "$0")/prelude.sh"
 need_namespaces
 example_site site
@@ -16,8 +17,22 @@ services = ["https", "ssh", "mysql", "ping", "ntp", "dns", "tcp/8080", "tcp/80-9
             "icmpv6/neighbour-solicitation", "protocol/47", "protocol/50", "tcp", "udp", "sctp"]
 anywhere = ["", "", "length=1400", "length=100", "ttl=1", "ttl=2", "ttl=255", "dscp=ef", "dscp=10", "dscp=cs6", "df=1", "df=0",
             "frag=first", "frag=later", "frag=1480", "family=4", "family=6", "user=root", "user=33", "at=gw-01",
-            "at=lb-01", "in=public", "in=private", "out=public", "out=private", "in=docker"]
+            "at=lb-01", "in=public", "in=private", "out=public", "out=private", "in=docker",
+            "time=2026-12-24T03:30", "time=2027-06-06T12:00+02:00"]
 of_tcp = ["flags=rst", "flags=syn,ack", "flags=ack", "flags=fin,ack", "flags=syn,fin", "flags=psh,ack,urg"]
+
+def states_of(service, is_tcp, options):
+    """Those that some packet of the words has in a kernel: nothing invalid can be sent but TCP and UDP."""
+    if service == "icmpv6/neighbour-solicitation":
+        return ["untracked"]
+    if service in ("icmp/3", "icmp/redirect", "icmpv6/2"):
+        return ["related", "related", "invalid", "untracked"]
+    states = ["established", "established", "related", "related", "untracked"]
+    if is_tcp or service.startswith(("udp", "dns", "ntp")):
+        states.append("invalid")
+    if "flags=syn,fin" in options:
+        return ["invalid", "untracked"]
+    return states if options & {"flags=rst", "flags=syn,ack", "flags=fin,ack"} else [*states, "new"]
 
 def an_end(name, ports):
     """A name, of which some get a port: of a bare protocol alone."""
@@ -34,6 +49,8 @@ while len(asked) < 2000:
     ends = [an_end(end, bare) for end in ends]
     is_tcp = service in ("https", "ssh", "mysql") or service.startswith("tcp")
     options = set(random.choices(anywhere + (of_tcp if is_tcp else []), k=random.choice([1, 1, 2])))
+    if random.random() < 0.4:
+        options.add("state=" + random.choice(states_of(service, is_tcp, options)))
     asked.add(" ".join([f"{service} {ends[0]} > {ends[1]}", *sorted(options)]).strip())
 print("\n".join(sorted(asked)))
 PYTHON

@@ -82,6 +82,12 @@ bool CaptureView::misses_what_is_counted(const ruleset::Ruleset& ruleset) const 
       })) {
     return true;
   }
+  // The judge's watch stands between the devices' chains: what became of it there is not noted.
+  if (std::ranges::any_of(ruleset.tables, [](const ruleset::Table& table) {
+        return table.family == ruleset::Family::Netdev;
+      })) {
+    return true;
+  }
   // Connection tracking has seen it, and the connection may have become another.
   if (missed_denied_) return true;
   if (!missed_some_) return false;

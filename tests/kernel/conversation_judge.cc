@@ -94,6 +94,7 @@ ruleset::Host host_on_trial(bool one_device) {
   }
   host.forwards_ipv4 = true;
   host.forwards_ipv6 = true;
+  host.has_transparent_sockets = false;
   return sandbox::realise(host);
 }
 

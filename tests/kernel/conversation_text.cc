@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 #include "random.h"
 
@@ -23,6 +24,7 @@ class Writer {
     draws_ = random_.percent(25);
     ages_ = random_.percent(5);
     if (ages_) add_sets();
+    if (times_) add_timeouts();
     for (const char* hook : {"prerouting", "input", "forward", "output", "postrouting"}) {
       if (random_.percent(75)) add_filter(hook);
     }
@@ -159,6 +161,10 @@ class Writer {
     }
     if (draws_ && random_.percent(50)) text += chance();
     if (ages_ && random_.percent(60)) text += aged();
+    if (times_ && !early && random_.percent(25)) {
+      text +=
+          fmt::format("ct timeout set \"{}\" ", random_.of<const char*>({"tcp0", "tcp1", "udp0"}));
+    }
     const bool may_reject = hook == "input" || hook == "forward" || hook == "output";
     if (may_reject && random_.percent(8)) {
       return text + (protocol_ == "tcp" ? "meta l4proto tcp reject with tcp reset" : "reject");
@@ -177,6 +183,20 @@ class Writer {
                       v6 ? 6 : 4, v6 ? 6 : 4, 2 + random_.below(4), lasts,
                       v6 ? "2001:db8::9 timeout 1h, 2001:db8:9:1::5 timeout 100s"
                          : "192.0.2.9 timeout 1h, 10.9.1.5 timeout 100s"));
+    }
+  }
+
+  // What connections may be given in place of the kernel's times.
+  void add_timeouts() {
+    const char* family = table_.family == "ip6" ? "ip6" : "ip";
+    for (const auto& [name, protocol, policy] :
+         {std::tuple("tcp0", "tcp",
+                     "syn_sent : 25, syn_recv : 33, established : 110, fin_wait : 24"),
+          std::tuple("tcp1", "tcp", "established : 200000, close : 40, last_ack : 200"),
+          std::tuple("udp0", "udp", "unreplied : 25, replied : 105")}) {
+      table_.sets.push_back(
+          fmt::format("ct timeout {} {{ protocol {}; l3proto {}; policy = {{ {} }}; }}", name,
+                      protocol, family, policy));
     }
   }
 

@@ -46,6 +46,30 @@ class ShapeWriter {
     return std::move(table_);
   }
 
+  // Chains on the devices, before and behind all that the others see. What leaves was noted before
+  // them, so that they do not write there.
+  TableText write_of_devices() {
+    add_sets();
+    for (const char* hook : {"ingress", "egress"}) {
+      for (std::uint32_t left = random_.weighted({30, 50, 20}); left > 0; --left) {
+        ChainText chain{
+            fmt::format("{}{}", hook, left),
+            fmt::format(
+                "type filter hook {} {} priority {}; policy {};", hook,
+                random_.of({"device \"eth0\"", "device \"eth1\"", "devices = { eth0, eth1 }"}),
+                random_.of({-10, 0, 10}), random_.percent(90) ? "accept" : "drop"),
+            {}};
+        // The judge's own frames are of this protocol.
+        chain.rules.emplace_back("ip protocol 59 accept");
+        for (std::uint32_t rules = 1 + random_.below(4); rules > 0; --rules) {
+          chain.rules.push_back(device_rule(hook));
+        }
+        table_.chains.push_back(std::move(chain));
+      }
+    }
+    return std::move(table_);
+  }
+
  private:
   bool has(bool v6) const { return table_.family != (v6 ? "ip" : "ip6"); }
   const char* ip() const { return v6_ ? "ip6" : "ip"; }
@@ -264,8 +288,39 @@ class ShapeWriter {
     if (random_.percent(30))
       text += (before_tracking ? std::string("meta mark set 0x7") : remembering()) + " ";
     if (random_.percent(12)) text += change_of_header(before_tracking) + " ";
+    if (hook == "prerouting" && random_.percent(8)) text += by_socket();
     if (hook != "" && hook != "postrouting" && random_.percent(8)) return text + rejection();
     return text + verdict();
+  }
+
+  std::string device_rule(std::string_view hook) {
+    begin_rule();
+    std::string text;
+    for (std::uint32_t left = random_.weighted({15, 50, 35}); left > 0; --left) {
+      const std::string match = by_packet();
+      if (match.starts_with("meta mark")) continue;  // by which the judge tells its own
+      text += match + " ";
+      if (match.find(" vmap ") != std::string::npos) return text;
+    }
+    if (random_.percent(40)) {
+      const std::string remembers = remembering();
+      const bool of_stack = remembers.find("ct ") != std::string::npos ||
+                            remembers.find("meta mark") != std::string::npos;
+      text += of_stack ? "counter name \"n0\" quota name \"q1\" " : remembers + " ";
+    }
+    if (hook == "ingress" && random_.percent(15)) {
+      text += change_of_header(random_.percent(40)) + " ";
+    }
+    return text + verdict();
+  }
+
+  // Where no program takes what is for others, neither finds a socket.
+  std::string by_socket() {
+    std::string text = table_.family == "inet" ? fmt::format("meta nfproto ipv{} ", digit()) : "";
+    if (random_.percent(40)) return text + "socket transparent " + random_.of({"0 ", "1 "});
+    return text + fmt::format("meta l4proto {} tproxy {}to :{} {} ", protocol_,
+                              table_.family == "inet" ? std::string(ip()) + " " : "",
+                              random_.of({"80", "8080"}), random_.of({"", "counter"}));
   }
 
   void add_filter(std::string_view hook, std::uint32_t number) {
@@ -444,6 +499,9 @@ RulesetText generate_shapes(std::uint64_t seed) {
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::string family = random.of<const char*>({"inet", "inet", "ip", "ip", "ip6"});
     ruleset.tables.push_back(ShapeWriter(random, family, fmt::format("t{}", i)).write());
+  }
+  if (random.percent(30)) {
+    ruleset.tables.push_back(ShapeWriter(random, "netdev", "links").write_of_devices());
   }
   return ruleset;
 }

@@ -373,6 +373,16 @@ Bytes Talk::error_about(const End& from) {
   const std::uint8_t code = random_.of<std::uint8_t>({0, 1, 3});
   const std::uint8_t protocol = ipv6_ ? protocol::kIcmpv6 : protocol::kIcmp;
   const net::Address target = random_.percent(8) ? random_.of(around.outside) : to;
+  // A router of the link knows a better way.
+  if (ipv6_ && random_.percent(12)) {
+    Bytes body(32, 0);  // the router that it names, and the destination
+    body.insert(body.end(), {4, 7, 0, 0, 0, 0, 0, 0});
+    body.insert(body.end(), quoted.begin(), quoted.end());
+    const net::Address router = *net::parse_address("fe80::9");
+    Bytes redirect = datagram(router, target, protocol, icmp(137, 0, {0, 0, 0, 0}, body));
+    redirect[7] = random_.percent(90) ? 255 : 64;
+    return redirect;
+  }
   Bytes bytes = datagram(source, target, protocol, icmp(type, code, {0, 0, 5, 0}, quoted));
   if (random_.percent(4)) bytes.back() ^= 0x10;
   return bytes;

@@ -369,9 +369,27 @@ void Trial::try_other_ways(const Question& question, eval::Outcomes outcomes,
   answers.difference.clear();
 }
 
+namespace {
+
+// The watch stands between the hooks of the devices: what ends at the first does not come to it.
+eval::Journey as_watched(eval::Journey journey) {
+  if (!journey.hooks.empty() && journey.hooks.front().hook == ruleset::Hook::Ingress &&
+      journey.hooks.front().fate == eval::Fate::Drop) {
+    eval::HookResult& next = journey.hooks.emplace_back();
+    next.hook = ruleset::Hook::Prerouting;
+    next.fate = eval::Fate::Stack;
+  }
+  std::erase_if(journey.hooks, [](const eval::HookResult& hook) {
+    return hook.hook == ruleset::Hook::Ingress || hook.hook == ruleset::Hook::Egress;
+  });
+  return journey;
+}
+
+}  // namespace
+
 std::string Trial::difference(const Question& question, const Answers& answers) const {
   const sandbox::Observation& seen = answers.seen;
-  std::string found = comparison_->difference(answers.journey, seen);
+  std::string found = comparison_->difference(as_watched(answers.journey), seen);
   const eval::Packet& packet = question.packet;
   const std::string& device = question.outbound ? packet.out_device : packet.in_device;
   if (found.empty() && !seen.device.empty() && seen.device != device) {

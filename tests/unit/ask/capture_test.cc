@@ -190,6 +190,24 @@ TEST_CASE("whether a group is joined, a policy does not say") {
   CHECK(gateway.ask("192.0.2.1", "224.0.0.1", kSyn).hop.verdict == Verdict::Drop);
 }
 
+// dhclient and its like send by packet sockets, which meet no output.
+TEST_CASE("what a DHCP client sends is its own, and may have gone past output") {
+  Gateway gateway;
+  eval::CapturedPacket request = captured(from_balancer(), 1);
+  eval::PacketFields fields;
+  fields.source = *net::parse_address("0.0.0.0");
+  fields.destination = *net::parse_address("255.255.255.255");
+  fields.protocol = 17;
+  fields.source_port = 68;
+  fields.destination_port = 67;
+  request.packet = eval::build(fields);
+  request.says_way = request.outgoing = true;
+  const CapturedAnswer answer = gateway.conversation.ask(request);
+  CHECK(answer.passed_over.empty());
+  CHECK(answer.as_taken == Verdict::Reject);
+  CHECK(answer.hop.verdict == Verdict::Conditional);
+}
+
 TEST_CASE("which program has sent a packet the capture does not show") {
   Gateway gateway("[[outbound]]\nid = \"updates\"\nservice = \"tcp/443\"\nuser = 33\n");
   CHECK(gateway.ask("203.0.113.10", "192.0.2.1", kSyn).hop.verdict == Verdict::Conditional);

@@ -94,6 +94,22 @@ TEST_CASE("meta reads what travels beside the packet") {
   CHECK(matches({load_meta(MetaKey::NfProto), is(Value::u8(10))}, arriving(fields6())));
 }
 
+TEST_CASE("before input what is not a connection's first packet may have come to its socket") {
+  const auto ways = [](PacketFields made, Hook hook) {
+    const Ruleset rules = one_table(
+        {base_chain({rule({load_meta(MetaKey::SkUid), is(Value::host_u32(0)), accept()})}, hook)});
+    const Host on = host();
+    return fates(Evaluator(rules, on).outcomes(arriving(made), Direction::Arrive));
+  };
+  PacketFields later = fields();
+  later.tcp_flags = 0x10;
+  CHECK_EQ(ways(later, Hook::Input), "drop drop accept");
+  CHECK_EQ(ways(later, Hook::Prerouting), "drop");
+  CHECK_EQ(ways(fields(), Hook::Input), "drop");  // a SYN
+  CHECK_EQ(ways(fields(17, 53), Hook::Input), "drop drop accept");
+  CHECK_EQ(ways(fields(132, 53), Hook::Input), "drop");
+}
+
 TEST_CASE("interface names compare sixteen bytes, wildcards fewer") {
   const auto name = [](const char* text, std::size_t size) {
     std::vector<std::uint8_t> bytes(size, 0);

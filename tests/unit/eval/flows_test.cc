@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eval/checksum.h"
+#include "eval/conntrack.h"
 #include "eval/nat.h"
 #include "eval/wire.h"
 #include "rules.h"
@@ -259,14 +260,6 @@ TEST_CASE("what the host answers itself bears the entry of the packet that cause
   CHECK_EQ(answers(RejectType::IcmpUnreachable, asks, error), Fate::Accept);
 }
 
-std::string fates(const Outcomes& outcomes) {
-  std::string all;
-  for (const Journey& way : outcomes.ways) {
-    all += (all.empty() ? "" : " ") + std::string(name_of(way.fate()));
-  }
-  return all;
-}
-
 TEST_CASE("at the tick of a flow's end it may be there or not") {
   const PacketFields answer = fields(17, 5353);
   Talk talk;
@@ -390,6 +383,93 @@ TEST_CASE("`ct helper` reads the helper of the flow that has expected this one")
   Evaluator open(let_in, on);
   CHECK_EQ(fates(open.next(arriving(fields(6, 21)), Direction::Arrive)), "accept");
   CHECK_EQ(fates(open.next(arriving(fields(6, 50'000)), Direction::Arrive)), "drop accept");
+}
+
+TEST_CASE("ct timeout: a connection ends when the policy that a rule has given it says") {
+  Object brief;
+  brief.name = "brief";
+  brief.type = object_type::kCtTimeout;
+  brief.body = CtTimeout{2, 17, {{1, 2}, {2, 3}}};
+  const auto rules = one_table(
+      {base_chain({rule({ObjectRef{object_type::kCtTimeout, "brief"}})}, Hook::Output, 0,
+                  VerdictCode::Accept),
+       base_chain(
+           {rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), accept()})})},
+      {}, Family::Inet, {brief});
+  const Host on = host();
+  const auto answered_after = [&](std::uint8_t protocol, std::uint64_t seconds) {
+    Evaluator evaluator(rules, on);
+    Packet sent = build(reversed(fields(protocol, 5353)));
+    sent.out_device = "eth0";
+    evaluator.send(sent, {.keep_state = true, .now_ns = kSecond});
+    return evaluator
+        .arrive(arriving(fields(protocol, 5353)),
+                {.keep_state = true, .now_ns = (1 + seconds) * kSecond})
+        .fate();
+  };
+  CHECK_EQ(answered_after(17, 1), Fate::Accept);
+  CHECK_EQ(answered_after(17, 4), Fate::Drop);
+  CHECK_EQ(answered_after(6, 4), Fate::Accept);  // the policy is for another protocol
+}
+
+TEST_CASE("CT --timeout names a policy that is not known: after a second its end is conditional") {
+  Bytes ct(72);  // struct xt_ct_target_info_v1
+  std::ranges::copy(std::string_view("brief"), ct.begin() + 28);
+  Ruleset rules = one_table(
+      {base_chain({rule({XtTarget{"CT", 1, ct}})}, Hook::Output, -300, VerdictCode::Accept),
+       base_chain({rule(
+           {load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), accept()})})});
+  const Host on = host();
+  for (const std::uint64_t half_seconds : {1, 9}) {
+    Evaluator evaluator(rules, on);
+    Packet sent = build(reversed(fields(17, 5353)));
+    sent.out_device = "eth0";
+    evaluator.send(sent, {.keep_state = true, .now_ns = kSecond});
+    const auto outcomes =
+        evaluator.next(arriving(fields(17, 5353)), Direction::Arrive,
+                       {.keep_state = true, .now_ns = kSecond + half_seconds * kSecond / 2});
+    CHECK_EQ(fates(outcomes), half_seconds == 1 ? "accept" : "accept drop");
+  }
+}
+
+TEST_CASE("what a device's egress denies has begun its connection all the same") {
+  Chain egress = base_chain({rule({drop()})}, Hook::Egress, 0, VerdictCode::Accept);
+  egress.base->devices = {"eth0"};
+  Ruleset rules = input_rules(
+      {rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), accept()})});
+  rules.tables.push_back(one_table({egress}, {}, Family::Netdev).tables.front());
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  Packet sent = build(reversed(fields(17, 5353)));
+  sent.out_device = "eth0";
+  CHECK_EQ(evaluator.send(sent, {.keep_state = true}).fate(), Fate::Drop);
+  CHECK_EQ(evaluator.arrive(arriving(fields(17, 5353)), {.keep_state = true}).fate(), Fate::Accept);
+}
+
+// nf_conntrack_icmpv6_redirect()
+TEST_CASE("a redirect of the link's router is related to the flow that it quotes") {
+  PacketFields asked = fields6(17, 5353);
+  std::swap(asked.source, asked.destination);
+  const Packet quoted = build(asked);
+  const auto redirect = [&](const char* router, std::uint8_t hops, std::uint8_t option) {
+    PacketFields told;
+    told.source = *net::parse_address(router);
+    told.destination = asked.source;
+    told.protocol = 58;
+    told.icmp_type = 137;
+    told.ttl = hops;
+    told.length = 40 + 48 + 48;
+    Packet packet = build(told);
+    packet.bytes.resize(40 + 48);
+    packet.bytes[40 + 40] = option;
+    packet.bytes[40 + 41] = 7;
+    packet.bytes.insert(packet.bytes.end(), quoted.bytes.begin(), quoted.bytes.begin() + 48);
+    return packet_in_error(packet.bytes, true).has_value();
+  };
+  CHECK(redirect("fe80::9", 255, 4));
+  CHECK_FALSE(redirect("fe80::9", 64, 4));
+  CHECK_FALSE(redirect("2001:db8::9", 255, 4));
+  CHECK_FALSE(redirect("fe80::9", 255, 2));
 }
 
 }  // namespace

@@ -63,6 +63,22 @@ TEST_CASE("where no link is known, a VLAN may stand on any device") {
   for (const char* below : {"br0", "eth0"}) CHECK(hangs_on(on, below));
 }
 
+TEST_CASE("what a chain below may write into the packet is not known behind it") {
+  Host on = host();
+  on.interfaces = {port_of("br0", "bridge"), port_of("br0.5", "vlan", "", "br0")};
+  Ruleset rules =
+      one_table({base_chain({rule({Immediate{1, Value::host_u32(5)}, MetaSet{MetaKey::Mark, 1}})},
+                            Hook::Prerouting, 0, VerdictCode::Accept)},
+                {}, Family::Bridge);
+  rules.tables.push_back(
+      input_rules({rule({load_meta(MetaKey::Mark), is(Value::host_u32(5)), accept()})})
+          .tables.front());
+  Packet packet = arriving(fields(17, 53));
+  packet.in_device = "br0.5";
+  Evaluator evaluator(rules, on);
+  CHECK_EQ(fates(evaluator.outcomes(packet, Direction::Arrive)), "drop drop undecided");
+}
+
 TEST_CASE("a VLAN on a bridge meets the bridge's own tables") {
   Host on = host();
   on.interfaces = {port_of("br0", "bridge"), port_of("br0.5", "vlan", "", "br0")};

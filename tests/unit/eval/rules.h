@@ -173,4 +173,13 @@ inline ruleset::Set exact_set(std::string name, std::vector<ruleset::KeyField> k
   return set;
 }
 
+// Of each way, in order: "accept drop".
+inline std::string fates(const Outcomes& outcomes) {
+  std::string all;
+  for (const Journey& way : outcomes.ways) {
+    all += (all.empty() ? "" : " ") + std::string(name_of(way.fate()));
+  }
+  return all;
+}
+
 }  // namespace rolewall::eval
