@@ -282,7 +282,8 @@ bool Interpreter::xt_asks(const ruleset::XtRpfilter& match) {
     if (source->value == 0 && (destination == 0xffffffff || destination >> 8 == kLocalGroups)) {
       return !match.inverted;
     }
-  } else if (std::get<net::Ipv6>(from).value == 0) {
+  } else if (std::get<net::Ipv6>(from).value == 0 || net::is_multicast(from)) {
+    // Each device has a route to ff00::/8. None comes from there but by a bridge that shows it.
     return !match.inverted;
   }
   if (!routes_.known()) {

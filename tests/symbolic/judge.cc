@@ -398,7 +398,7 @@ int run_sites(const Arguments& arguments, const char* program) {
 
 int run(const Arguments& arguments, const char* program) {
   Tally tally;
-  const ruleset::Host host = host_of_universe(arguments.forwards != 0);
+  const ruleset::Host host = host_of_universe(arguments.forwards != 0, arguments.forwards == 2);
   const std::uint64_t count = arguments.only ? 1 : arguments.rulesets;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t seed = arguments.seed + i;

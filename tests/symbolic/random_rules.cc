@@ -440,7 +440,7 @@ class Maker {
 
 }  // namespace
 
-Host host_of_universe(bool forwards) {
+Host host_of_universe(bool forwards, bool with_bridge) {
   const auto prefix = [](const char* text) { return *net::parse_prefix(text); };
   Host host;
   host.name = "universe";
@@ -452,6 +452,10 @@ Host host_of_universe(bool forwards) {
     Interface& interface = host.interfaces.emplace_back();
     interface.name = device;
     interface.device = device;
+  }
+  if (with_bridge) {
+    host.interfaces[1].kind = "bridge";
+    host.interfaces[1].shows_ipv4 = host.interfaces[1].shows_ipv6 = true;
   }
   host.interfaces[1].behind =
       net::AddressSet::from({prefix("10.9.1.0/24"), prefix("2001:db8:9:1::/64")});

@@ -11,7 +11,8 @@
 
 namespace rolewall::symbolic {
 
-ruleset::Host host_of_universe(bool forwards);
+// `with_bridge`: its second device is one, with br_netfilter.
+ruleset::Host host_of_universe(bool forwards, bool with_bridge = false);
 ruleset::Ruleset random_rules(std::uint64_t seed);
 
 }  // namespace rolewall::symbolic
