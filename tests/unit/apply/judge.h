@@ -623,10 +623,15 @@ class Judge : public Scene {
     const auto is_current = [&](const Model& model) {
       return model.in_force().generation == current;
     };
-    // Where several are, the one that boots the same tells what was before.
-    auto fits = std::ranges::find_if(any, [&](const Model& model) {
+    // Where several are, the one that boots the same tells what was before; of these the one with
+    // the kernel's table.
+    const auto boots_so = [&](const Model& model) {
       return is_current(model) && model.boots.generation == boots;
-    });
+    };
+    const Policy kernel = held();
+    auto fits = std::ranges::find_if(
+        any, [&](const Model& model) { return boots_so(model) && model.kernel == kernel; });
+    if (fits == any.end()) fits = std::ranges::find_if(any, boots_so);
     if (fits == any.end()) fits = std::ranges::find_if(any, is_current);
     const auto pending = whatever_waits(disk_.state()).pending;
     // Who confirms makes the link first: as long as nothing else says so, it waits on.
