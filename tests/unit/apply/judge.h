@@ -132,8 +132,11 @@ class Judge : public Scene {
         found.boots = found.in_force();
         any.push_back(std::move(found));
       }
+      // What `disable` found in force and nowhere written down, it writes down first.
+      const bool is_disabled = killed && deed.what == Do::Disable && before.kernel && !held() &&
+                               !generation(current_number(disk_.state()));
       std::string wrong = compare(any);
-      if (wrong.empty()) take_over(any);
+      if (wrong.empty()) take_over(is_disabled ? std::vector<Model>{after} : any);
       leave_unsettled(before, ended);
       const bool is_there =
           target_ && model_.in_force() == *target_ && before.in_force() != *target_;
@@ -623,15 +626,10 @@ class Judge : public Scene {
     const auto is_current = [&](const Model& model) {
       return model.in_force().generation == current;
     };
-    // Where several are, the one that boots the same tells what was before; of these the one with
-    // the kernel's table.
-    const auto boots_so = [&](const Model& model) {
+    // Where several are, the one that boots the same tells what was before.
+    auto fits = std::ranges::find_if(any, [&](const Model& model) {
       return is_current(model) && model.boots.generation == boots;
-    };
-    const Policy kernel = held();
-    auto fits = std::ranges::find_if(
-        any, [&](const Model& model) { return boots_so(model) && model.kernel == kernel; });
-    if (fits == any.end()) fits = std::ranges::find_if(any, boots_so);
+    });
     if (fits == any.end()) fits = std::ranges::find_if(any, is_current);
     const auto pending = whatever_waits(disk_.state()).pending;
     // Who confirms makes the link first: as long as nothing else says so, it waits on.
