@@ -188,6 +188,13 @@ std::string summary_of_laws(const ask::TestReport& report) {
   return fmt::format("{}: {}", asked, wrong);
 }
 
+bool has_laws_of_rules_alone(const ask::TestReport& report) {
+  return std::ranges::any_of(report.laws, [](const ask::LawCase& law) {
+    return law.law->kind == policy::LawKind::Always &&
+           law.proof.outcome == ask::Proof::Outcome::Holds;
+  });
+}
+
 std::string what_laws_rest_on(const ask::TestReport& report) {
   constexpr std::size_t kMost = 2;
   std::vector<std::string_view> names;

@@ -51,8 +51,27 @@ std::uint32_t number_of(Format format, ByteSpan bytes) {
 
 }  // namespace
 
+// Of the rule that is run: whatever its matches say, no packet's way hangs on it, its own table's
+// sets and objects, marks and connections among what it leaves as it is.
+bool Interpreter::only_notes() const {
+  const ruleset::Rule& rule = table_->table->chains[chain_now_].rules[rule_now_];
+  return std::ranges::all_of(rule.exprs, [&](const ruleset::Expr& expr) {
+    using ruleset::Memory;
+    const ruleset::Effects effects = ruleset::effects_of(expr, table_->names);
+    const bool shared = effects.memory == Memory::Elements || effects.memory == Memory::Flow ||
+                        effects.memory == Memory::Unknown || effects.object != nullptr ||
+                        std::holds_alternative<ruleset::ObjectLookup>(expr);
+    return effects.ending == ruleset::Ending::None && !shared &&
+           !ruleset::is_seen_elsewhere(expr, table_->names);
+  });
+}
+
 std::size_t Interpreter::choose(const std::string& about, std::span<const std::string> answers) {
   if (answers.size() == 1) return 0;
+  if (frame_->notes_reads && only_notes()) {
+    left_open_ = about;
+    return 0;
+  }
   const std::size_t answer = choose_unworded(answers.size());
   frame_->conditions.push_back({.about = about, .is = answers[answer]});
   chose_ = true;
