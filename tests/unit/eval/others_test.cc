@@ -2,6 +2,8 @@
 // rules that are not modelled are choices, and a choice can be given to another ruleset.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "rules.h"
 #include "ruleset/expr.h"
 
