@@ -136,6 +136,19 @@ TEST_CASE("what others draw does what it does today, where ours shows them the s
   CHECK(is_said(ask(before, ours({}), facts(), {others}).losses, "ssh from 198.51.100.1"));
 }
 
+TEST_CASE("of what was taken for given a reason names the first few") {
+  const std::vector<Rule> draws(
+      100, rule("", {Numgen{NumgenKind::Random, 1000, 0, 1}, Cmp{CmpOp::Eq, 1, Value::host_u32(0)},
+                     Notrack{}, verdict(VerdictCode::Accept)}));
+  Chain raw = base("raw", Hook::Prerouting, draws, VerdictCode::Accept);
+  raw.base->priority = -300;
+  Table closed = ours({});
+  const GuardAnswer answer = ask(closed, ours({ssh()}), facts(), {theirs({raw})});
+  for (const auto* said : {&answer.losses, &answer.notes}) {
+    for (const Loss& each : *said) CHECK(each.how.size() < 600);
+  }
+}
+
 TEST_CASE("a chain of a bridge's, of which nothing is run, is named as a whole") {
   GuardFacts about = facts();
   about.machine.interfaces.front().kind = "bridge";

@@ -132,8 +132,11 @@ class Judge : public Scene {
         found.boots = found.in_force();
         any.push_back(std::move(found));
       }
+      // What `disable` found in force and nowhere written down, it writes down first.
+      const bool is_disabled = killed && deed.what == Do::Disable && before.kernel && !held() &&
+                               !generation(current_number(disk_.state()));
       std::string wrong = compare(any);
-      if (wrong.empty()) take_over(any);
+      if (wrong.empty()) take_over(is_disabled ? std::vector<Model>{after} : any);
       leave_unsettled(before, ended);
       const bool is_there =
           target_ && model_.in_force() == *target_ && before.in_force() != *target_;

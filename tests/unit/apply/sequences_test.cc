@@ -678,6 +678,15 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Boot, .which = 2},
   };
   CHECK(first_wrong(interrupted_without_the_boots_link) == "");
+  // Both are written down by the second, which is killed before its end.
+  for (std::size_t step = 0; step < 6; ++step) {
+    const std::vector<Deed> written_down_and_disabled{
+        {.what = Do::ApplyForGood, .which = 2, .with = With::KilledAfter, .step = 3},
+        {.what = Do::Disable, .which = 2, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::Rollback, .which = 3},
+    };
+    CHECK(first_wrong(written_down_and_disabled) == "");
+  }
   // What waits without a history waits on, whatever was killed over it.
   for (std::size_t step = 0; step < 12; ++step) {
     for (const Do what : {Do::RefreshConfirm, Do::ApplyConfirm, Do::ApplyForGood}) {

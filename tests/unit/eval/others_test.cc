@@ -2,6 +2,8 @@
 // rules that are not modelled are choices, and a choice can be given to another ruleset.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "rules.h"
 #include "ruleset/expr.h"
 
@@ -123,6 +125,31 @@ TEST_CASE("a rule that is not modelled matches or does not, and the answer can b
     const Courses then = ask(before, 22, Others::LetPass, &course.taken);
     REQUIRE_EQ(then.ways.size(), 1);
     CHECK_EQ(lets_in(then.ways[0]), !lets_in(course));
+  }
+}
+
+TEST_CASE("what a test was taken to say is put into words or not, and the ways are the same") {
+  const std::vector<Expr> draw{Numgen{NumgenKind::Random, 1000, 0, 1},
+                               Cmp{CmpOp::Eq, 1, Value::host_u32(7)}};
+  const Ruleset rules = both(ours(22), {redirects(22, 2022, draw)});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  Options options = how(Others::LetPass);
+  const Courses worded = evaluator.converse(syn_to(22), options);
+  options.word_tests = false;
+  const Courses plain = evaluator.converse(syn_to(22), options);
+  REQUIRE_EQ(worded.ways.size(), 2);
+  REQUIRE_EQ(plain.ways.size(), 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    CHECK(plain.ways[i].taken == worded.ways[i].taken);
+    CHECK_EQ(lets_in(plain.ways[i]), lets_in(worded.ways[i]));
+    const auto tells = [&](const Courses& courses) {
+      return std::ranges::any_of(courses.ways[i].turns[0].conditions, [](const Condition& each) {
+        return each.about == "numgen random mod 1000 is 7";
+      });
+    };
+    CHECK(tells(worded));
+    CHECK_FALSE(tells(plain));
   }
 }
 
