@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "analyze/header_bits.h"
 #include "analyze/way.h"
 #include "net/protocol.h"
 #include "ruleset/effects.h"
@@ -34,6 +35,24 @@ Diagram Way::anywhere(EnvironmentId environment, std::string_view by) {
   all = diagrams_.choose(leads("it is dropped"), machine_.decided(Fate::Drop), all);
   all = diagrams_.choose(leads("it is rejected"), machine_.decided(Fate::Reject), all);
   return diagrams_.choose(leads("the stack discards it"), machine_.decided(Fate::Stack), all);
+}
+
+Diagram Way::comes_by_bridge(bool ipv6) {
+  std::vector<Diagram> all;
+  for (const ruleset::Interface& interface : machine_.host().interfaces) {
+    const auto shows = ipv6 ? interface.shows_ipv6 : interface.shows_ipv4;
+    if (interface.kind != "bridge" || !shows.value_or(true)) continue;
+    all.push_back(*compare_.equal(space_.part(Part::InDevice), device_name(interface.device)));
+  }
+  return all.empty() ? kNothing : diagrams_.union_of(std::move(all));
+}
+
+Diagram Way::changed_by_bridge(bool ipv6, EnvironmentId environment) {
+  const Diagram comes = comes_by_bridge(ipv6);
+  if (comes == kNothing || !machine_.facts().may_translate(ipv6)) return kNothing;
+  const Part to = ipv6 ? Part::Destination6 : Part::Destination4;
+  if (machine_.environments()[environment].part(to) != space_.part(to)) return comes;
+  return diagrams_.both(comes, diagrams_.complement(space_.is(Part::Type, 0)));
 }
 
 // nf_nat_packet(): the connection has its translation from its first packet, which came before, and

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/arrivals.h"
+#include "eval/bridge.h"
 #include "eval/doubts.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
@@ -47,6 +48,7 @@ class Evaluator::Machine {
         interpreter_(program_, state_, routes_),
         own_(OwnAddresses::of(host)),
         arrivals_(host, routes_, own_),
+        bridges_(host),
         ways_out_(host, routes_, own_),
         path_mtu_(host),
         groups_(host),
@@ -235,7 +237,17 @@ class Evaluator::Machine {
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
   bool is_foreign(const Frame& frame) const;
+  // How a packet came through prerouting.
+  struct Received {
+    bool routed = false;     // on its way out over the loopback
+    bool by_bridge = false;  // which asks the routes itself, since it was translated
+    bool is_shown = false;   // Bridges::shows()
+  };
   void receive(Frame& frame, const Options& options, Journey& journey);
+  const char* reception_error(Frame& frame) const;
+  bool pass_up(Frame& frame, bool is_shown, const Options& options, Journey& journey);
+  void route(const Received& received, Frame& frame, const Options& options, Journey& journey);
+  void send_on(Frame& frame, const Options& options, Journey& journey);
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
@@ -267,6 +279,7 @@ class Evaluator::Machine {
   Interpreter interpreter_;
   OwnAddresses own_;
   Arrivals arrivals_;
+  Bridges bridges_;
   WaysOut ways_out_;
   PathMtu path_mtu_;
   Groups groups_;

@@ -546,6 +546,8 @@ struct Described<Interface> {
                                       optional<&Interface::ipv6_mtu>("ipv6_mtu"),
                                       optional<&Interface::master>("master"),
                                       optional<&Interface::link>("link"),
+                                      optional<&Interface::shows_ipv4>("shows_ipv4"),
+                                      optional<&Interface::shows_ipv6>("shows_ipv6"),
                                       optional<&Interface::settings>("settings")};
 };
 

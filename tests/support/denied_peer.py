@@ -76,6 +76,25 @@ class Peer(Client):
                     while left > 0 and (data := each.recv(left)):
                         left -= len(data)
             return "done"
+        if what == "to-all":  # from, to, port
+            source, to, port = words
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+                out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                out.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+                out.bind((source, 0))
+                out.sendto(b"!", (to, int(port)))
+            return "done"
+        if what == "again":  # from, to, port, its own first port, of how many: each is reset when it has got its answer
+            source, to, port, first, count = words
+            for own in range(int(first), int(first) + int(count)):
+                with socket.socket() as each:
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    each.bind((source, own))
+                    each.connect((to, int(port)))
+                    each.sendall(b"?" * 50)
+                    each.recv(50)
+            return "done"
         if what == "answer":  # a SYN+ACK without a SYN, which is invalid
             source, to = (socket.inet_aton(word) for word in words)
             with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as out:
