@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "report/sections.h"
 
@@ -51,7 +53,7 @@ void write_rules(Html& html, const policy::Policy& policy, std::string_view titl
                  const std::vector<policy::EffectiveRule>& rules, std::string_view by_default,
                  Ids& ids) {
   if (rules.empty() && by_default.empty()) return;
-  html.leaf("h5", title);
+  html.leaf("h4", title);
   if (!rules.empty()) {
     const auto list = html.in("ul", {{"class", "rules"}});
     for (const policy::EffectiveRule& each : rules) write_rule(html, policy, each, ids);
@@ -184,20 +186,69 @@ void write_names(Html& html, const HostKind& kind, Ids& ids) {
   }
 }
 
-void write_kind(Html& html, const Model& model, const HostKind& kind, Ids& ids) {
+// What is the same on several kinds of hosts stands at the first of them.
+class FirstOf {
+ public:
+  // Null: there is none before this one.
+  const HostKind* rules(const HostKind& kind) {
+    std::vector<const policy::Rule*> all;
+    const policy::HostPolicy& rules = kind.policy;
+    for (const auto* list : {&rules.inbound, &rules.outbound, &rules.forward, &rules.nat}) {
+      for (const policy::EffectiveRule& each : *list) all.push_back(each.rule);
+      all.push_back(nullptr);
+    }
+    const policy::Defaults& by_default = rules.defaults;
+    const auto [at, is_new] = rules_.try_emplace(
+        {by_default.inbound, by_default.outbound, by_default.forward, std::move(all)}, &kind);
+    return is_new ? nullptr : at->second;
+  }
+  const HostKind* ruleset(const HostKind& kind) {
+    const auto [at, is_new] = rulesets_.try_emplace(kind.ruleset, &kind);
+    return is_new ? nullptr : at->second;
+  }
+
+ private:
+  using Rules =
+      std::tuple<policy::Action, policy::Action, policy::Action, std::vector<const policy::Rule*>>;
+  std::map<Rules, const HostKind*> rules_;
+  std::map<std::string_view, const HostKind*> rulesets_;
+};
+
+void write_same(Html& html, const Anchors& anchors, std::string_view what, const HostKind& first) {
+  const auto line = html.in("p");
+  html.text(fmt::format("{} as ", what));
+  const std::string anchor = anchors.of(first.hosts.front()->span);
+  if (anchor.empty()) {
+    html.text(first.names.front());
+  } else {
+    html.leaf("a", first.names.front(), {{"href", "#" + anchor}});
+  }
+  html.text(".");
+}
+
+void write_kind(Html& html, const Model& model, const HostKind& kind, const Anchors& anchors,
+                Ids& ids, FirstOf& first) {
   const auto details = html.in("details");
   html.leaf("summary",
             fmt::format("{} ({})", names_of(kind.names), counted(kind.names.size(), "host")));
   const policy::HostPolicy& rules = kind.policy;
-  html.leaf("h4", kind.names.front());
   write_names(html, kind, ids);
-  write_rules(html, model.policy, "In", rules.inbound, policy::name_of(rules.defaults.inbound),
-              ids);
-  write_rules(html, model.policy, "Out", rules.outbound, policy::name_of(rules.defaults.outbound),
-              ids);
-  write_rules(html, model.policy, "Forwarded", rules.forward,
-              rules.forward.empty() ? "" : policy::name_of(rules.defaults.forward), ids);
-  write_rules(html, model.policy, "Translated", rules.nat, "", ids);
+  if (const HostKind* same = first.rules(kind)) {
+    write_same(html, anchors, "The same rules", *same);
+  } else {
+    const policy::Defaults& by_default = rules.defaults;
+    write_rules(html, model.policy, "Inbound", rules.inbound, policy::name_of(by_default.inbound),
+                ids);
+    write_rules(html, model.policy, "Outbound", rules.outbound,
+                policy::name_of(by_default.outbound), ids);
+    write_rules(html, model.policy, "Forwarded", rules.forward,
+                rules.forward.empty() ? "" : policy::name_of(by_default.forward), ids);
+    write_rules(html, model.policy, "Translated", rules.nat, "", ids);
+  }
+  if (const HostKind* same = first.ruleset(kind)) {
+    write_same(html, anchors, "The same ruleset", *same);
+    return;
+  }
   const auto inner = html.in("details");
   html.leaf("summary", fmt::format("The ruleset of {}, as nft reads it", kind.names.front()));
   html.leaf("pre", kind.ruleset,
@@ -221,6 +272,7 @@ void write_hosts(Html& html, const Model& model, const Anchors& anchors) {
     kinds.push_back(&kind);
   }
   Ids ids(anchors);
+  FirstOf first;
   for (const std::string& roles : order) {
     std::size_t hosts = 0;
     for (const HostKind* kind : by_roles[roles]) hosts += kind->names.size();
@@ -228,7 +280,8 @@ void write_hosts(Html& html, const Model& model, const Anchors& anchors) {
         "h3",
         fmt::format("{}: {}", roles.empty() ? "without a role" : roles, counted(hosts, "host")),
         {{"id", anchors.of_roles().at(roles)}});
-    for (const HostKind* kind : by_roles[roles]) write_kind(html, model, *kind, ids);
+    for (const HostKind* kind : by_roles[roles])
+      write_kind(html, model, *kind, anchors, ids, first);
   }
 }
 

@@ -23,6 +23,16 @@ expect_status 1
 expect_json 'd["tests"]["failed"] == 1 and not d["ok"]'
 expect_json '[r["line"] for r in d["tests"]["results"] if not r["passed"]] == ['"$line, $line"']'
 expect_json 'next(r for r in d["tests"]["results"] if not r["passed"])["failures"][0]["verdict"] == "accept"'
+# In every form for CI systems: the packet, and the rule that lets it pass.
+for form in sarif junit github markdown gitlab; do
+  rolewall check wrong --format $form
+  expect_status 1
+  sed 's/&#[0-9]*;/?/g; s/&gt;/?/g' "$scratch/out" | tr '>:_' '???' | grep -q 'is accepted?.*tcp 10.*web.inbound.app-from-lb, .*web.toml' ||
+    complain "$form lacks the packet or the rule of a failed test"
+done
+rolewall explain test-failed
+expect_status 0
+expect_out "What can happen"
 
 sed -i 's/^deny   = "https lb > self"/accept = "https lb > self"\nby = "baseline.inbound.ssh"/' wrong/web.toml
 rolewall test wrong
