@@ -113,8 +113,8 @@ def from_a_port_again(peer):
     peer.ask("again", PEER, HERE, 8000, 41000, 40)
     services = json.loads(counting.communicate(timeout=20)[0])["services"]
     passed = next(each for each in services if each.get("service") == "tcp/8000")["traffic_passed"]
-    # Each sends SYN, ACK, 50 bytes and RST: 40 bytes of headers and more.
-    check(passed["in_bytes"] >= 40 * 210, f"from ports used before: {passed}")
+    # Each sends SYN, 50 bytes and RST at least: 40 bytes of headers and more.
+    check(passed["in_bytes"] >= 40 * 170, f"from ports used before: {passed}")
 
 
 def broadcasts(peer):
