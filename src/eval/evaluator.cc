@@ -65,7 +65,18 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
     return;
   }
   const bool loopback = packet.in_device == kLoopbackDevice;
-  if (!run_device_hook(Hook::Ingress, frame, options, journey)) return;
+  using Bridged = BridgePorts::Way;
+  Bridged way = packet.is_bridged ? Bridged::Shown : Bridged::Routed;
+  if (bridge_ports_.is_open(frame) && is_foreign(frame)) way = bridge_ports_.choose(frame);
+  if (way == Bridged::Frame) {
+    pass_as_frame(frame, options, journey);
+    return;
+  }
+  frame.is_bridged = way == Bridged::Shown;
+  if (!(frame.is_bridged ? passes_below(frame, options, journey)
+                         : run_device_hook(Hook::Ingress, frame, options, journey))) {
+    return;
+  }
   if (frame.type == PacketType::OtherHost &&
       stop(Hook::Prerouting, "sent to another machine's Ethernet address")) {
     return;
@@ -84,8 +95,8 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
   if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
   // A bridge asks no routes (br_nf_forward_ip()).
-  const bool foreign = packet.is_bridged || (!routed && is_foreign(frame));
-  const bool passes_on = packet.is_bridged || (foreign && arrivals_.may_forward(frame));
+  const bool foreign = frame.is_bridged || (!routed && is_foreign(frame));
+  const bool passes_on = frame.is_bridged || (foreign && arrivals_.may_forward(frame));
   // What else is for this host (an address of all its network's routers, a broadcast) the routes
   // know better than its addresses.
   const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
@@ -95,8 +106,9 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
     return;
   }
   if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
-  if (passes_on && !ways_out_.find(frame, journey)) return;
-  if (!packet.is_bridged &&
+  if (frame.is_bridged) frame.leaves_by = frame.in_device;
+  if (passes_on && !frame.is_bridged && !ways_out_.find(frame, journey)) return;
+  if (!frame.is_bridged &&
       !arrivals_.let_pass(frame, {.next = next, .forwarding = forwarding, .routed = routed},
                           journey)) {
     return;
@@ -122,20 +134,21 @@ void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& 
   run_hook(Hook::Input, plan_for(frame).input, frame, options, journey);
 }
 
-void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& journey) {
+// What IP does to a packet that it passes on, before the hook.
+bool Evaluator::Machine::take_hop(Frame& frame, Journey& journey) {
   const bool same_device = frame.leaves_by == frame.in_device;
   if (const char* reason = forward_error(frame.bytes, frame.ipv6, frame.type, same_device)) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
-    return;
+    return false;
   }
   if (const std::string reason = path_mtu_.forward_error(frame, frame.route); !reason.empty()) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
-    return;
+    return false;
   }
   if (frame.has_socket) {
     journey.hooks.push_back(
         stopped_by_stack(Hook::Forward, "a transparent socket took it, so it is not forwarded"));
-    return;
+    return false;
   }
   count_hop(frame.own_bytes(), frame.ipv6);
   frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
@@ -145,10 +158,24 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
     frame.priority_is_set = true;
     frame.priority_is_by_tos = frame.priority != before;
   }
+  return true;
+}
+
+void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& journey) {
+  if (!frame.is_bridged && !take_hop(frame, journey)) return;
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
   if (!run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey)) return;
-  run_device_hook(Hook::Egress, frame, options, journey);
+  if (!frame.is_bridged) run_device_hook(Hook::Egress, frame, options, journey);
+}
+
+// The bridge's own chains, and its ports', are all that it meets.
+void Evaluator::Machine::pass_as_frame(Frame& frame, const Options& options, Journey& journey) {
+  frame.leaves_by = frame.in_device;
+  if (!passes_below(frame, options, journey)) return;
+  HookResult& result = journey.hooks.emplace_back();
+  result.hook = Hook::Forward;
+  result.reason = "a frame between a bridge's ports, which no chain of IP sees";
 }
 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {

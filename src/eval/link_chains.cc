@@ -52,8 +52,11 @@ bool does_nothing(const Program::Table& table) {
   });
 }
 
-// Those that a frame for this host's IP, or from it, meets.
-bool is_on_the_way(r::Hook hook, bool arrives) {
+// Those that a frame for this host's IP, or from it, meets; `of` forward: one between the ports of
+// a bridge.
+bool is_on_the_way(r::Hook hook, r::Hook of) {
+  const bool arrives = of == r::Hook::Ingress;
+  if (of == r::Hook::Forward) return hook != r::Hook::Input && hook != r::Hook::Output;
   switch (hook) {
     case r::Hook::Prerouting:
     case r::Hook::Input:
@@ -147,7 +150,7 @@ bool LinkChains::let_pass(r::Hook hook, std::string_view device, Frame& frame,
   const auto upper = std::ranges::find(host_.interfaces, device, &r::Interface::device);
   if (upper == host_.interfaces.end()) return true;
   for (const Hooked& below : hooked_) {
-    if (!is_on_the_way(below.hook, hook == r::Hook::Ingress) || !is_met(below, *upper)) continue;
+    if (!is_on_the_way(below.hook, hook) || !is_met(below, *upper)) continue;
     const bool denies = frame.choices->choose(2, {.table = below.table, .chain = below.chain}) == 1;
     frame.conditions.push_back({.about = fmt::format("{}, which is not run", below.name),
                                 .is = denies ? "denies it" : "lets it pass"});

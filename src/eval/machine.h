@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/arrivals.h"
+#include "eval/bridge_ports.h"
 #include "eval/doubts.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
@@ -47,6 +48,7 @@ class Evaluator::Machine {
         interpreter_(program_, state_, routes_),
         own_(OwnAddresses::of(host)),
         arrivals_(host, routes_, own_),
+        bridge_ports_(host, routes_),
         ways_out_(host, routes_, own_),
         path_mtu_(host),
         groups_(host),
@@ -238,7 +240,14 @@ class Evaluator::Machine {
   void receive(Frame& frame, const Options& options, Journey& journey);
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
+  bool take_hop(Frame& frame, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
+  // Between the ports of a bridge.
+  bool passes_below(Frame& frame, const Options& options, Journey& journey) const {
+    return options.others != Others::Asked ||
+           link_chains_.let_pass(Hook::Forward, frame.in_device, frame, journey);
+  }
+  void pass_as_frame(Frame& frame, const Options& options, Journey& journey);
   bool asks_for_route(const Stage& stage, const RouteKey& before, const Frame& frame) const;
   static Packet packet_now(const Frame& frame);
   static void finish(Frame& frame, Journey& journey);
@@ -267,6 +276,7 @@ class Evaluator::Machine {
   Interpreter interpreter_;
   OwnAddresses own_;
   Arrivals arrivals_;
+  BridgePorts bridge_ports_;
   WaysOut ways_out_;
   PathMtu path_mtu_;
   Groups groups_;

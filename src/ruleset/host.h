@@ -146,6 +146,11 @@ struct Host {
 
   // Of a running machine.
   std::optional<std::vector<Route>> routes{};  // absent: not known
+  // Routes that only some of the packets to `to` take, beside `routes`: by their type of service,
+  // or (IPv6) their source.
+  std::vector<Route> routes_for_some{};
+  // Where `routes` are absent: those of the table local, if that is asked first all the same.
+  std::vector<Route> local_routes{};
   // Routes are absent because rules (`ip rule`) say by which tables a packet is routed, if at all.
   bool has_routing_rules = false;
   // A program has added a route of type local: the kernel then looks up every IPv4 source.
@@ -157,6 +162,10 @@ struct Host {
   // Whether a program routes multicast (mc_forwarding): groups go to other links, too.
   bool routes_groups_ipv4 = false;
   bool routes_groups_ipv6 = false;
+  // Whether br_netfilter shows the chains of IP what a bridge passes on between its ports
+  // (bridge-nf-call-iptables, -ip6tables; not without the module). Absent: not known.
+  std::optional<bool> shows_bridged_ipv4{};
+  std::optional<bool> shows_bridged_ipv6{};
   ConntrackSettings conntrack{};
   std::optional<bool> has_transparent_sockets{};  // of TCP or UDP; absent: not known
   std::string kernel{};                           // uname's release; "": not known

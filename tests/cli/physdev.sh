@@ -69,6 +69,12 @@ for port in 22 80; do
   ask "tcp 10.9.0.2 > 10.9.0.3:$port in=br0 at=self"
   hangs_on 'bridge'
 done
+# Not shown to iptables: the bridge passes it on all the same.
+sysctl -qw net.bridge.bridge-nf-call-iptables=0
+nft 'add table ip x; add chain ip x f { type filter hook forward priority 5; policy drop; }'
+meets $one 10.9.0.2 10.9.0.3 22 accept
+ask 'tcp 10.9.0.2 > 10.9.0.3:22 in=br0 at=self'
+hangs_on 'Ethernet address it is sent to on br0'
 # No bridge: as the kernel, whatever is asked of ports.
 meets $beside 10.8.0.2 10.8.0.1 22 accept
 ask 'tcp 10.8.0.2 > 10.8.0.1:22 in=eth1'
