@@ -85,7 +85,8 @@ Agreement::Agreement(const ruleset::Ruleset& ruleset, const ruleset::Host& host,
       host_(host),
       diagrams_(std::make_unique<Diagrams>(budget)),
       space_(std::make_unique<PacketSpace>(*diagrams_, host.conntrack.tcp_loose)),
-      places_(ruleset, ruleset),
+      facts_(std::make_shared<RulesetFacts>(ruleset)),
+      places_(facts_->tables(), facts_->tables()),
       shared_{.places = places_, .notes_logs = false, .notes_lines = true},
       denotation_(*diagrams_, *space_, meanings_, policy, effective, run_time) {
   number_lines();
@@ -208,7 +209,7 @@ std::string Agreement::what_is_open(const Sides& sides, Diagram set) {
 
 std::optional<Disagreement> Agreement::search(Direction direction) {
   Diagrams& d = *diagrams_;
-  Machine machine(d, *space_, ruleset_, host_);
+  Machine machine(d, *space_, ruleset_, host_, facts_);
   machine.share(shared_, places_.before());
   Way way(machine);
   Sides sides;

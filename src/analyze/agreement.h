@@ -60,6 +60,7 @@ class Agreement {
   const ruleset::Host& host_;
   std::unique_ptr<Diagrams> diagrams_;
   std::unique_ptr<PacketSpace> space_;
+  std::shared_ptr<const RulesetFacts> facts_;
   Places places_;
   Shared shared_;
   Meanings meanings_;

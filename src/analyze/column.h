@@ -1,5 +1,5 @@
-// A list of plain values that only grows: by the system moving its pages (realloc), where a vector
-// would copy all of it and hold both copies meanwhile.
+// A list of plain values that grows at its end: by the system moving its pages (realloc), where a
+// vector would copy all of it and hold both copies meanwhile.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +28,7 @@ class Column {
     if (size_ == room_) grow();
     all_[size_++] = kept;
   }
+  void shrink_to(std::size_t size) { size_ = size; }  // REQUIRES: no more than there are
 
  private:
   void grow() {

@@ -1,6 +1,7 @@
 #include "analyze/dead_rules.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <utility>
 
@@ -19,8 +20,7 @@ using Steps = std::vector<Denotation::Step>;
 class Uses {
  public:
   Uses(RuleSpace& space, const policy::Policy& policy, HostRules& host, const KnownRules& known)
-      : shared_(space),
-        policy_(policy),
+      : policy_(policy),
         known_(known),
         host_(host.policy),
         meanings_(space.meanings),
@@ -59,7 +59,8 @@ class Uses {
       FirstMatch first = first_of(steps, realm);
       for (std::size_t i = 0; i < steps.size(); ++i) {
         if (steps[i].rule == nullptr || steps[i].rule->action != policy::Action::Accept) continue;
-        add_in_vain(all, *steps[i].rule, first.left(i), denied, sends);
+        const Diagrams::Passing passing(d_);
+        add_in_vain(all, *steps[i].rule, first, i, sends ? denied.sent : denied.arriving);
       }
     }
     return all;
@@ -75,28 +76,25 @@ class Uses {
     return all.empty() ? d_.complement(is_local(part)) : d_.union_of(std::move(all));
   }
 
-  void add_in_vain(std::vector<AcceptedInVain>& all, const policy::Rule& rule, Diagram packets,
-                   const DeniedPackets& denied, bool sends) {
-    const Denied& wrong = sends ? denied.sent : denied.arriving;
+  void add_in_vain(std::vector<AcceptedInVain>& all, const policy::Rule& rule, FirstMatch& first,
+                   std::size_t at, const Denied& wrong) {
+    const bool sends = rule.direction == policy::Direction::Outbound;
     const Direction direction = sends ? Direction::Send : Direction::Arrive;
-    const auto lost = [&](Diagram of) {
-      return d_.minus(of, wrong.lost) == kNothing ? d_.both(of, wrong.by_rule) : kNothing;
+    const Diagram passes = d_.complement(wrong.lost);
+    const auto is_lost = [&](Diagram of) {
+      return first.decides(at, d_.both(of, wrong.by_rule)) &&
+             !first.decides(at, d_.both(of, passes));
     };
-    AcceptedInVain vain{&rule, "", direction, {}};
-    Diagram found = lost(packets);
-    const bool whole = found != kNothing;
-    for (const bool ipv6 : {false, true}) {
-      if (found != kNothing) break;
-      found = lost(d_.both(packets, ipv6 ? space_.is_ipv6() : space_.is_ipv4()));
-      vain.family = ipv6 ? "IPv6" : "IPv4";
+    const std::array families{std::pair("", kEverything), std::pair("IPv4", space_.is_ipv4()),
+                              std::pair("IPv6", space_.is_ipv6())};
+    for (const auto& [family, of] : families) {
+      if (!is_lost(of)) continue;
+      const Diagram found = d_.both(first.left(at), d_.both(of, wrong.by_rule));
+      const Natural natural = natural_of(rule);
+      const auto witness = witness_of(d_, space_, described_, direction, found, &natural);
+      if (witness) all.push_back({&rule, family, direction, witness->packet});
+      return;
     }
-    if (found == kNothing) return;
-    if (whole) vain.family.clear();
-    const Natural natural = natural_of(rule);
-    const auto witness = witness_of(d_, space_, described_, direction, found, &natural);
-    if (!witness) return;
-    vain.packet = witness->packet;
-    all.push_back(std::move(vain));
   }
 
   Diagram own(bool source) {
@@ -154,8 +152,7 @@ class Uses {
     if (early_) return *early_;
     early_ = denotation_.early_steps();
     for (Denotation::Step& step : *early_) {
-      step.meaning =
-          d_.choose(denotation_.not_early(), terminal(Denotation::kGoesOn), step.meaning);
+      step.packets = d_.minus(step.packets, denotation_.not_early());
     }
     return *early_;
   }
@@ -190,7 +187,7 @@ class Uses {
       if (step.rule == by) return own;
       if (step.rule->expires) continue;  // as in items_of()
       anew = d_.either(anew, own);
-      before = d_.either(before, matched(step));
+      before = d_.either(before, step.packets);
     }
     return d_.complement(anew);
   }
@@ -241,17 +238,10 @@ class Uses {
       for (const Denotation::Translating by : translating(way)) {
         Steps before = denotation_.steps(way, by);
         if (direction == Direction::Arrive) before = after_early(std::move(before));
-        leaving.push_back(d_.both(translatable(realm_of(way, by)), accepted(before)));
+        leaving.push_back(d_.both(translatable(realm_of(way, by)), denotation_.accepted(before)));
       }
       ask(steps, d_.union_of(std::move(leaving)), direction, false);
     }
-  }
-
-  Diagram accepted(const Steps& steps) {
-    return d_.map(denotation_.first_of(steps), [&](std::uint32_t value) {
-      const bool decided = value >= Meanings::kFirst;
-      return decided && meanings_.of(value).fate == Fate::Accept ? kEverything : kNothing;
-    });
   }
 
   RuleUse& use_of(const policy::Rule& rule) {
@@ -267,40 +257,45 @@ class Uses {
     return step.rule != nullptr && !known_.settled.contains(step.rule);
   }
 
-  Diagram matched(const Denotation::Step& step) {
-    return d_.map(step.meaning, [](std::uint32_t value) {
-      return value == Denotation::kGoesOn ? kNothing : kEverything;
-    });
-  }
-
-  std::vector<FirstMatch::Item> items_of(const Steps& steps) {
+  FirstMatch first_of(const Steps& steps, Diagram realm) {
     std::vector<FirstMatch::Item> items;
     for (const Denotation::Step& step : steps) {
       // A rule that ends by itself keeps no other from being needed.
-      items.push_back({matched(step), step.rule == nullptr || !step.rule->expires});
+      items.push_back({denotation_.matched(step), step.rule == nullptr || !step.rule->expires});
     }
-    return items;
+    return {d_, std::move(items), realm, sides()};
   }
 
-  FirstMatch first_of(const Steps& steps, Diagram realm) {
-    std::vector<FirstMatch::Item> items = items_of(steps);
-    FirstMatch::Parts& parts = shared_.parts[items];
-    return {d_, std::move(items), realm, parts};
+  // What tells most rules apart comes first.
+  FirstMatch::Sides sides() const {
+    const auto of = [&](Part part, FieldId word = 0) { return space_.field(part) + word; };
+    return {of(Part::Family),
+            {{{family::kIpv4,
+               {of(Part::Destination4), of(Part::Source4), of(Part::Transport2), of(Part::Protocol),
+                of(Part::Transport0), space_.state(), of(Part::InDevice), of(Part::OutDevice)}},
+              {family::kIpv6,
+               {of(Part::Destination6), of(Part::Destination6, 1), of(Part::Source6),
+                of(Part::Source6, 1), of(Part::Transport2), of(Part::Protocol),
+                of(Part::Transport0), space_.state()}}}}};
   }
 
   // About the steps from `begin` on. `ends`: what they decide becomes of the packet.
   void ask(const Steps& steps, Diagram realm, Direction direction, bool ends,
            std::size_t begin = 0) {
     FirstMatch first = first_of(steps, realm);
+    std::vector<Diagram> fates;
+    for (const Denotation::Step& step : steps)
+      fates.push_back(ends ? fate_of(step.then) : kNothing);
     for (std::size_t i = begin; i < steps.size(); ++i) {
       if (is_asked(steps[i])) {
+        const Diagrams::Passing passing(d_);
         const policy::Rule* rule = steps[i].rule;
         RuleUse& use = use_of(*rule);
         const bool decided = use.decides;
         if (first.decides(i)) {
           use.decides = use.is_there = true;
           const bool same =
-              ends && does_alone_decide(*rule) && is_same(first, steps, i, use.instead);
+              ends && does_alone_decide(*rule) && is_same(first, steps, fates, i, use.instead);
           use.redundant = same && (use.redundant || !decided);
         } else if (!use.decides && use.blockers.empty() && first.is_there(i)) {
           use.is_there = true;
@@ -318,55 +313,30 @@ class Uses {
            !rule.segment_size && !rule.expires;
   }
 
-  // What becomes of it, whoever decides.
-  Meaning fate_at(Diagram meaning, const std::function<std::uint64_t(FieldId)>& packet) const {
-    const std::uint32_t value = d_.at(meaning, packet);
-    Meaning fate = value < Meanings::kFirst ? Meaning{} : meanings_.of(value);
-    fate.by.clear();
-    return fate;
-  }
-
-  // Asked before all packets are: mostly one packet tells that the rule is needed.
-  bool differs_for_one(FirstMatch& first, const Steps& steps, std::size_t at) const {
-    const Diagrams::Way* way = first.sample(at);
-    if (way == nullptr) return false;
-    const auto packet = [&](FieldId field) {
-      const auto step = std::ranges::find(*way, field, &Diagrams::Step::field);
-      return step == way->end() ? std::uint64_t{0} : step->values.first;
-    };
-    const auto next = first.next(at, packet);
-    return next && fate_at(steps[at].meaning, packet) != fate_at(steps[*next].meaning, packet);
+  // What becomes of packets, whoever decides.
+  Diagram fate_of(Diagram then) {
+    return d_.map(then, [&](std::uint32_t value) {
+      if (value < Meanings::kFirst) return terminal(value);
+      Meaning plain = meanings_.of(value);
+      plain.by.clear();
+      return meanings_.terminal_of(plain);
+    });
   }
 
   // Whether the same would become of all that the step decides about, without it.
-  bool is_same(FirstMatch& first, const Steps& steps, std::size_t at, std::string& instead) {
-    const auto fates = [&](Diagram of) {
-      return d_.map(of, [&](std::uint32_t value) {
-        if (value < Meanings::kFirst) return terminal(value);
-        Meaning plain = meanings_.of(value);
-        plain.by.clear();
-        return meanings_.terminal_of(plain);
-      });
-    };
-    if (differs_for_one(first, steps, at)) return false;
-    const Diagram own_fates = fates(steps[at].meaning);
-    Diagram open = first.left(at);
-    const auto after = first.after(at, open);
-    std::string names;
-    // From the last, the default: mostly it does something else.
-    for (std::size_t i = after.size(); i-- > 0;) {
-      const auto& [later, packets] = after[i];
-      const Diagram differs = d_.differ(own_fates, fates(steps[later].meaning));
-      if (d_.both(differs, packets) != kNothing) return false;
-      open = d_.minus(open, packets);
-    }
-    if (open != kNothing) return false;
-    for (const auto& [later, packets] : after) {
+  bool is_same(FirstMatch& first, const Steps& steps, const std::vector<Diagram>& fates,
+               std::size_t at, std::string& instead) {
+    const auto heirs = first.heirs(at, [&](std::size_t later) {
+      if (fates[later] == fates[at]) return kEverything;
+      return d_.complement(d_.differ(fates[at], fates[later]));
+    });
+    if (!heirs) return false;
+    instead.clear();
+    for (const std::size_t later : *heirs) {
       const std::string_view name = steps[later].by;
-      if (names.find(name) != std::string::npos) continue;
-      names += (names.empty() ? "" : ", ") + std::string(name);
+      if (instead.find(name) != std::string::npos) continue;
+      instead += (instead.empty() ? "" : ", ") + std::string(name);
     }
-    instead = names;
     return true;
   }
 
@@ -405,18 +375,20 @@ class Uses {
                                 Direction direction) {
     const Natural natural = natural_of(*steps[at].rule);
     std::vector<Blocker> all;
-    for (const std::size_t earlier : first.blockers(at)) {
-      Blocker blocker{
-          steps[earlier].rule, std::string(steps[earlier].by), first.is_same(at, earlier), {}};
-      const auto left =
-          witness_of(d_, space_, described_, direction, first.left(at, earlier), &natural);
-      if (left) blocker.left = left->packet;
+    const std::vector<std::size_t> those = first.blockers(at);
+    for (const std::size_t earlier : those) {
+      const bool same = those.size() == 1 && first.is_same(at, earlier);
+      Blocker blocker{steps[earlier].rule, std::string(steps[earlier].by), same, {}};
+      const Diagram left = first.left(at, earlier, [&](Diagram rest) {
+        return natural_values(d_, space_, described_, direction, rest, natural);
+      });
+      const auto one = witness_of(d_, space_, described_, direction, left, &natural);
+      if (one) blocker.left = one->packet;
       all.push_back(std::move(blocker));
     }
     return all;
   }
 
-  RuleSpace& shared_;
   const policy::Policy& policy_;
   const KnownRules& known_;
   policy::HostPolicy& host_;

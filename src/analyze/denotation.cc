@@ -50,6 +50,18 @@ std::optional<net::Address> of_family(const policy::Translation& translation, bo
   return std::nullopt;
 }
 
+// Whether the rule has the same packets and the same meaning, on whichever host it stands.
+bool is_everywhere_alike(const policy::Rule& rule) {
+  const policy::Conditions& conditions = rule.conditions;
+  const auto names_self = [](const policy::Selectors& selectors) {
+    return std::ranges::any_of(selectors.items, [](const policy::Selector& item) {
+      return item.term.kind == policy::TermKind::Self;
+    });
+  };
+  return conditions.in.empty() && conditions.out.empty() && !rule.limit && !rule.connections &&
+         !names_self(conditions.from) && !names_self(conditions.to);
+}
+
 std::string port_of(const policy::Translation& translation) {
   return translation.port ? fmt::to_string(*translation.port) : "";
 }
@@ -142,7 +154,7 @@ Diagram Denotation::of_set(Side side, const net::AddressSet& set) {
 }
 
 Diagram Denotation::of_term(Side side, const policy::Term& term) {
-  Terms& terms = term.kind == policy::TermKind::Self ? terms_ : *shared_;
+  Terms& terms = term.kind == policy::TermKind::Self ? terms_ : shared_->terms;
   const std::tuple key(side == Side::Source, term.kind, term.index, term.prefix);
   const auto had = terms.find(key);
   if (had != terms.end()) return had->second;
@@ -352,7 +364,13 @@ FieldId Denotation::limit(const std::string& rule, bool connections) {
 
 // A limit denies the excess: by a drop or reject rule's own action, else by the direction's
 // default. Within it an accept rule accepts, a drop or reject rule passes on to the next.
-Diagram Denotation::ruled(const policy::Rule& rule, Action by_default, Direction direction) {
+Denotation::Step Denotation::ruled(const policy::Rule& rule, Action by_default,
+                                   Direction direction) {
+  const bool everywhere = is_everywhere_alike(rule);
+  if (everywhere) {
+    const auto had = shared_->rules.find({&rule, direction});
+    if (had != shared_->rules.end()) return had->second;
+  }
   const std::string& name = rule.full_name;
   const bool audits = host_.defaults.mode == policy::Mode::Audit;
   Diagram over = kNothing;
@@ -367,7 +385,9 @@ Diagram Denotation::ruled(const policy::Rule& rule, Action by_default, Direction
     const Diagram excess = accepts ? denied(audits ? Action::Accept : by_default, name) : meaning;
     meaning = d_.choose(over, excess, accepts ? meaning : kNext);
   }
-  return step(matches(rule, direction), meaning);
+  const Step step{&rule, name, matches(rule, direction), meaning};
+  if (everywhere) shared_->rules.emplace(std::pair(&rule, direction), step);
+  return step;
 }
 
 // What is related and an answer all the same: ICMP errors, resets that `reject` sends, and what a
@@ -469,7 +489,7 @@ std::vector<Denotation::Step> Denotation::steps(PolicyWay way, Translating trans
   const Direction direction = leaves ? Direction::Send : Direction::Arrive;
   std::vector<Step> steps;
   const auto add = [&](std::string_view by, Diagram meaning) {
-    steps.push_back({nullptr, by, meaning});
+    steps.push_back({nullptr, by, kEverything, meaning});
   };
   add(built_in::kEstablished,
       step(is_state(ct_state::kEstablished), accepted(built_in::kEstablished)));
@@ -493,9 +513,7 @@ std::vector<Denotation::Step> Denotation::steps(PolicyWay way, Translating trans
                                            : passes ? host_.forward
                                                     : host_.inbound) {
     const policy::Rule& rule = *each.rule;
-    if (!rule.early) {
-      steps.push_back({&rule, rule.full_name, ruled(rule, by_default, direction)});
-    }
+    if (!rule.early) steps.push_back(ruled(rule, by_default, direction));
   }
   // A [[nat]] rule admits what it translates.
   if (translating != nullptr) add(translating->full_name, accepted(translating->full_name));
@@ -505,8 +523,27 @@ std::vector<Denotation::Step> Denotation::steps(PolicyWay way, Translating trans
 
 Diagram Denotation::first_of(const std::vector<Step>& steps) {
   std::vector<Diagram> meanings;
-  for (const Step& each : steps) meanings.push_back(each.meaning);
+  for (const Step& each : steps) meanings.push_back(step(each.packets, each.then));
   return first_of(meanings);
+}
+
+Diagram Denotation::matched(const Step& step) {
+  return d_.both(step.packets, d_.map(step.then, [](std::uint32_t value) {
+    return value == kGoesOn ? kNothing : kEverything;
+  }));
+}
+
+// By its fate alone, so that many steps are alike.
+Diagram Denotation::accepted(const std::vector<Step>& steps) {
+  std::vector<Diagram> fates;
+  for (const Step& each : steps) {
+    const Diagram fate = d_.map(each.then, [&](std::uint32_t value) {
+      if (value < Meanings::kFirst) return terminal(value);
+      return meanings_.of(value).fate == Fate::Accept ? kEverything : kNothing;
+    });
+    fates.push_back(step(each.packets, fate));
+  }
+  return d_.replace(first_of(fates), kGoesOn, kNothing);
 }
 
 Diagram Denotation::judged(PolicyWay way, Translating translating) {
@@ -588,8 +625,7 @@ std::vector<Denotation::Step> Denotation::early_steps() {
   for (const policy::EffectiveRule& each : host_.inbound) {
     const policy::Rule& rule = *each.rule;
     if (!rule.early) continue;
-    const Diagram meaning = ruled(rule, host_.defaults.inbound, Direction::Arrive);
-    steps.push_back({&rule, rule.full_name, meaning});
+    steps.push_back(ruled(rule, host_.defaults.inbound, Direction::Arrive));
   }
   return steps;
 }
@@ -723,7 +759,7 @@ std::vector<Denotation::Step> Denotation::translations(bool of_source, Direction
     const policy::Rule& rule = *each.rule;
     if (rule.translation->of_source() != of_source) continue;
     const Diagram asked = d_.both(matches(rule, direction), concerned(*rule.translation));
-    steps.push_back({&rule, rule.full_name, step(asked, accepted(rule.full_name))});
+    steps.push_back({&rule, rule.full_name, asked, accepted(rule.full_name)});
   }
   return steps;
 }

@@ -46,23 +46,30 @@ class Denotation {
   // packet is passed on, it leaves by no device.
   Diagram of(Direction direction);
 
-  // What a packet meets one after the other: a rule, or a built-in step. Each ends in a meaning, or
-  // goes on.
+  // What a packet meets one after the other: a rule, or a built-in step. Of the packets that it is
+  // for each ends in a meaning, or goes on; all others go on.
   struct Step {
     const policy::Rule* rule = nullptr;  // null: a built-in step
     std::string_view by;
-    Diagram meaning = kNothing;
+    Diagram packets = kNothing;
+    Diagram then = kNothing;
   };
   static constexpr std::uint32_t kGoesOn = 2;  // the terminal
   // A packet that goes on to be translated, or none.
   using Translating = const policy::Rule*;
-  // What terms mean that mean the same on every host: several Denotations of one space share it.
+  // What means the same on every host: several Denotations of one space share it.
   using Terms = std::map<std::tuple<bool, policy::TermKind, policy::Index, net::Prefix>, Diagram>;
-  void share(Terms& terms) { shared_ = &terms; }
+  struct Shared {
+    Terms terms;
+    std::map<std::pair<const policy::Rule*, Direction>, Step> rules;
+  };
+  void share(Shared& shared) { shared_ = &shared; }
   // In order, from conntrack on; the last is the default, where no packet goes on.
   std::vector<Step> steps(policy::Direction way, Translating translating);
-  // What they come to.
-  Diagram first_of(const std::vector<Step>& steps);
+  // What matches, and does not go on.
+  Diagram matched(const Step& step);
+  // What they accept.
+  Diagram accepted(const std::vector<Step>& steps);
   // The early rules.
   std::vector<Step> early_steps();
   // The [[nat]] rules that translate the source, or the destination: all that they match ends
@@ -123,7 +130,8 @@ class Denotation {
   Diagram denied(policy::Action action, std::string_view by);
   Diagram step(Diagram packets, Diagram meaning);
   Diagram first_of(std::span<const Diagram> steps);
-  Diagram ruled(const policy::Rule& rule, policy::Action by_default, Direction direction);
+  Diagram first_of(const std::vector<Step>& steps);
+  Step ruled(const policy::Rule& rule, policy::Action by_default, Direction direction);
   FieldId limit(const std::string& rule, bool connections);
   Diagram related();
   Diagram banned(policy::Direction way, Translating translating);
@@ -151,7 +159,8 @@ class Denotation {
   const policy::HostPolicy& host_;
   const RunTime& run_time_;
   Terms terms_;  // the host's own
-  Terms* shared_ = &terms_;
+  Shared own_shared_;
+  Shared* shared_ = &own_shared_;
   std::map<std::pair<std::string, bool>, FieldId, std::less<>> limits_;
   std::optional<FieldId> expected_;
   std::vector<FieldId> told_;

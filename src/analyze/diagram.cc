@@ -107,6 +107,36 @@ void Diagrams::grow_table() {
   }
 }
 
+// As a stack: the last that came into the table is the first to leave it, so that no other is found
+// by way of a place that is free now.
+void Diagrams::drop_to(std::size_t nodes, std::size_t edges) {
+  const std::size_t mask = table_.size() - 1;
+  for (std::size_t i = nodes_.size(); i-- > nodes;) {
+    std::size_t place = nodes_[i].hash & mask;
+    while (table_[place] != i + 1) place = (place + 1) & mask;
+    table_[place] = 0;
+  }
+  nodes_.shrink_to(nodes);
+  lasts_.shrink_to(edges);
+  children_.shrink_to(edges);
+}
+
+Diagrams::Passing::Passing(Diagrams& diagrams)
+    : diagrams_(diagrams),
+      nodes_(diagrams.nodes_.size()),
+      edges_(diagrams.lasts_.size()),
+      kept_before_(diagrams.kept_) {
+  diagrams_.kept_ = std::min(diagrams_.kept_, nodes_);
+  ++diagrams_.era_;
+}
+
+Diagrams::Passing::~Passing() {
+  diagrams_.scratch_.clear();  // where a budget has ended
+  diagrams_.drop_to(nodes_, edges_);
+  ++diagrams_.era_;
+  diagrams_.kept_ = kept_before_;
+}
+
 Diagram Diagrams::where(FieldId field, std::span<const Values> values) {
   const std::size_t base = scratch_.size();
   std::uint64_t next = 0;
@@ -164,6 +194,21 @@ Diagrams::Remembered& Diagrams::slot(std::vector<Remembered>& cache, std::uint64
   return cache[(hash >> 20) & (cache.size() - 1)];
 }
 
+const Diagrams::Remembered* Diagrams::remembered(std::vector<Remembered>& cache, std::uint64_t key,
+                                                 Diagram a, Diagram b) {
+  const Remembered& had = slot(cache, key, a, b);
+  const bool is_it = had.operation == key && had.a == a && had.b == b;
+  return is_it && (had.era == 0 || had.era == era_) ? &had : nullptr;
+}
+
+void Diagrams::remember(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b,
+                        Diagram result) {
+  const auto passes = [&](Diagram diagram) { return !is_terminal(diagram) && diagram >= kept_; };
+  const bool of_all = !passes(a) && !passes(b) && !passes(result) &&
+                      !(&cache == &choices_ && passes(static_cast<Diagram>(key)));
+  slot(cache, key, a, b) = {key, a, b, result, of_all ? 0 : era_};
+}
+
 // A list of one value meets a list of ten thousand: what is passed over is not walked along, but
 // jumped over in doubling steps.
 std::uint32_t Diagrams::edge_after(Diagram diagram, FieldId field, std::uint32_t index,
@@ -207,12 +252,9 @@ Diagram Diagrams::apply_below(std::uint32_t terminal_value, Diagram a, Diagram b
   constexpr bool kCommutes = kind == Kind::Both || kind == Kind::Either || kind == Kind::Differ;
   if (kCommutes && a > b) std::swap(a, b);
   const std::uint64_t key = key_of(kind, terminal_value);
-  if (const Remembered& had = slot(cache_, key, a, b);
-      had.operation == key && had.a == a && had.b == b) {
-    return had.result;
-  }
+  if (const Remembered* had = remembered(cache_, key, a, b)) return had->result;
   const Diagram result = walk<kind>(terminal_value, a, b);
-  slot(cache_, key, a, b) = {key, a, b, result};
+  remember(cache_, key, a, b, result);
   return result;
 }
 
@@ -260,12 +302,9 @@ bool Diagrams::meet(Diagram a, Diagram b) {
   if (const auto known = shortcut<Kind::Meet>(0, a, b)) return *known == kEverything;
   if (a > b) std::swap(a, b);
   const std::uint64_t key = key_of(Kind::Meet, 0);
-  if (const Remembered& had = slot(cache_, key, a, b);
-      had.operation == key && had.a == a && had.b == b) {
-    return had.result == kEverything;
-  }
+  if (const Remembered* had = remembered(cache_, key, a, b)) return had->result == kEverything;
   const bool found = meet_below(a, b);
-  slot(cache_, key, a, b) = {key, a, b, found ? kEverything : kNothing};
+  remember(cache_, key, a, b, found ? kEverything : kNothing);
   return found;
 }
 
@@ -290,12 +329,9 @@ Diagram Diagrams::choose(Diagram set, Diagram then, Diagram otherwise) {
   if (set == kNothing) return otherwise;
   if (then == kEverything && otherwise == kNothing) return set;
   // The cache has room for two operands beside the set.
-  if (const Remembered& had = slot(choices_, set, then, otherwise);
-      had.operation == set && had.a == then && had.b == otherwise) {
-    return had.result;
-  }
+  if (const Remembered* had = remembered(choices_, set, then, otherwise)) return had->result;
   const Diagram result = choose_below(set, then, otherwise);
-  slot(choices_, set, then, otherwise) = {set, then, otherwise, result};
+  remember(choices_, set, then, otherwise, result);
   return result;
 }
 
@@ -519,32 +555,6 @@ std::vector<std::uint64_t> Diagrams::breaks(Diagram diagram, FieldId field) cons
   std::ranges::sort(all);
   all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
-}
-
-std::vector<std::pair<std::uint32_t, Diagrams::Way>> Diagrams::ways(Diagram diagram) const {
-  std::vector<std::pair<std::uint32_t, Way>> found;
-  std::unordered_set<Diagram> ends;
-  Way way;
-  begin_visit();
-  ways_below(diagram, way, ends, found);
-  return found;
-}
-
-void Diagrams::ways_below(Diagram diagram, Way& way, std::unordered_set<Diagram>& ends,
-                          std::vector<std::pair<std::uint32_t, Way>>& found) const {
-  if (!is_first_visit(diagram, ends)) return;
-  if (is_terminal(diagram)) {
-    found.emplace_back(value_of(diagram), way);
-    return;
-  }
-  const Node& node = nodes_[diagram];
-  std::uint64_t first = 0;
-  for (std::uint32_t i = node.first_edge; i < node.first_edge + node.edge_count; ++i) {
-    way.push_back({node.field, {first, lasts_[i]}});
-    ways_below(children_[i], way, ends, found);
-    way.pop_back();
-    first = lasts_[i] + 1;
-  }
 }
 
 std::vector<Diagrams::Run> Diagrams::runs(Diagram diagram, FieldId field) const {

@@ -9,9 +9,9 @@
 //
 // Operations walk two diagrams down together, each pair once (a direct-mapped cache forgets, which
 // costs time and no more). Nothing is ever collected: what a question makes is dropped whole, with
-// the Diagrams that it was made in. What it may cost is bounded: where the edges or steps of its
-// budget are used up, BudgetEnded is thrown, within analyze/ alone; nothing is lost by it but the
-// answer.
+// the Diagrams that it was made in, or, of many small questions, at the end of each (Passing). What
+// it may cost is bounded: where the edges or steps of its budget are used up, BudgetEnded is
+// thrown, within analyze/ alone; nothing is lost by it but the answer.
 //
 // Values have at most 64 bits; what is wider (an IPv6 address, a device's name) is several fields.
 #pragma once
@@ -111,6 +111,7 @@ class Diagrams {
 
   // What a packet ends in. `values`: of each field, by its number.
   std::uint32_t at(Diagram diagram, const std::function<std::uint64_t(FieldId)>& values) const;
+  std::uint32_t at(Diagram diagram, std::span<const std::uint64_t> values) const;
 
   bool ends_in(Diagram diagram, std::uint32_t terminal_value) const;
   // The terminals that are there, each once, by their first way.
@@ -138,8 +139,29 @@ class Diagrams {
   std::optional<Way> way_to(
       Diagram diagram, std::uint32_t terminal_value,
       const std::function<std::span<const std::uint64_t>(FieldId)>& wanted) const;
-  // One way down to each of its terminals, in no order.
-  std::vector<std::pair<std::uint32_t, Way>> ways(Diagram diagram) const;
+  // A packet that both sets have: the values of the fields that they ask about, others are left as
+  // they are. The seed goes on with each. REQUIRES: they meet.
+  void draw(Diagram a, Diagram b, std::uint64_t& seed, std::span<std::uint64_t> values);
+  // Of the set's packets whose field `given` has the value: between which values each of the other
+  // fields is, or less. False: there is no such packet. REQUIRES: the fields are below `given`.
+  bool box(Diagram set, FieldId given, std::uint64_t value, std::span<const FieldId> fields,
+           std::span<Values> sides) const;
+
+  // What is made while it lives is dropped with it, and counts against the budget no more.
+  // REQUIRES: none of it is used afterwards; of several the last one ends first.
+  class Passing {
+   public:
+    explicit Passing(Diagrams& diagrams);
+    ~Passing();
+    Passing(const Passing&) = delete;
+    Passing& operator=(const Passing&) = delete;
+
+   private:
+    Diagrams& diagrams_;
+    std::size_t nodes_;
+    std::size_t edges_;
+    std::size_t kept_before_;
+  };
 
   // What other work costs, in steps.
   void spend(std::uint64_t steps) {
@@ -173,6 +195,7 @@ class Diagrams {
     Diagram a = 0;
     Diagram b = 0;
     Diagram result = 0;
+    std::uint32_t era = 0;  // in which what it names is there
   };
 
   template <Kind kind>
@@ -211,6 +234,12 @@ class Diagrams {
   Diagram make(FieldId field, std::size_t base);  // of the edges above `base`, which it takes away
   void grow_table();
   Remembered& slot(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b);
+  // Null: it is not known, or not any more.
+  const Remembered* remembered(std::vector<Remembered>& cache, std::uint64_t key, Diagram a,
+                               Diagram b);
+  void remember(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b,
+                Diagram result);
+  void drop_to(std::size_t nodes, std::size_t edges);
   Diagram relabel_below(Diagram of, std::unordered_map<Diagram, Diagram>& done);
   Diagram quantify_below(Diagram set, const std::function<Quantifier(FieldId)>& of,
                          std::unordered_map<Diagram, Diagram>& done);
@@ -218,8 +247,6 @@ class Diagrams {
   // Each diagram below one, once.
   template <class Visit>
   void visit_below(Diagram root, const Visit& visit) const;
-  void ways_below(Diagram diagram, Way& way, std::unordered_set<Diagram>& ends,
-                  std::vector<std::pair<std::uint32_t, Way>>& found) const;
   void begin_visit() const;
   bool is_first_visit(Diagram diagram, std::unordered_set<Diagram>& ends) const;
   bool leads_to(Diagram diagram, std::uint32_t terminal_value,
@@ -237,6 +264,10 @@ class Diagrams {
   std::vector<Edge> scratch_;         // edges of the nodes that are being made, as a stack
   std::vector<Remembered> cache_;
   std::vector<Remembered> choices_;  // of choose(): the operation is the set
+  // Nodes from `kept_` on are of this era alone: their numbers are given again. The rest is of all,
+  // of the era 0.
+  std::size_t kept_ = ~std::size_t{0};
+  std::uint32_t era_ = 0;
   // Of a walk that comes to each node once: the number of the last one that came there.
   mutable std::vector<std::uint32_t> visits_;
   mutable std::uint32_t visit_ = 0;

@@ -137,18 +137,34 @@ Difference::Difference(const Side& before, const Side& after, Budget budget)
       after_(after),
       facts_before_(std::make_shared<RulesetFacts>(before.ruleset)),
       facts_after_(std::make_shared<RulesetFacts>(after.ruleset)),
-      places_(before.ruleset, after.ruleset),
-      remembered_({before.ruleset, before.host}, {after.ruleset, after.host}),
+      places_(facts_before_->tables(), facts_after_->tables()),
+      remembered_({before.ruleset, before.host, *facts_before_},
+                  {after.ruleset, after.host, *facts_after_}),
+      unlike_(remembered_.unlike()),
       shared_{places_, &remembered_},
       diagrams_(std::make_unique<Diagrams>(budget)),
       space_(std::make_unique<PacketSpace>(*diagrams_, after.host.conntrack.tcp_loose,
                                            order_for(after.ruleset))) {}
 Difference::~Difference() = default;
 
-Diagram Difference::run(Machine& machine, Direction direction) {
+Difference::Run Difference::run(Machine& machine, Direction direction) {
   Way way(machine);
   const Diagram all = direction == Direction::Arrive ? way.arrive() : way.send();
-  return diagrams_->choose(machine.domain(), all, kNothing);
+  return {diagrams_->choose(machine.domain(), all, kNothing), way.unknown_orders(),
+          way.lost_order()};
+}
+
+// The kernel runs what stands at one priority by when it was registered, which a ruleset tells of
+// one table alone: nothing shows that it is the same before and after.
+void Difference::note_orders(const Run& before, const Run& after) {
+  for (const std::string& order : before.unknown_orders) {
+    if (after.unknown_orders.contains(order)) assumed_.insert(order);
+  }
+  for (const Run* run : {&before, &after}) {
+    if (run->lost_order.empty()) continue;
+    std::string what = run->lost_order + ": there are too many to try each";
+    if (std::ranges::find(unlike_, what) == unlike_.end()) unlike_.push_back(std::move(what));
+  }
 }
 
 Diagram Difference::without(Diagram set, FieldKind kind, Quantifier quantifier) {
@@ -191,6 +207,76 @@ Diagram Difference::packets_of_edit(Direction direction) {
   return edit_->packets(*diagrams_, *space_, direction, asked);
 }
 
+// What names an extension header of IPv6 as a protocol is about packets that are none of the space.
+// What is as much about a protocol that nobody names has no extension header in mind.
+void Difference::note_extended(Direction direction) {
+  constexpr std::uint64_t kNobodys = 255;  // RFC 5237: reserved
+  const auto touched = [&](Diagram domain) {
+    return edit_->packets(*diagrams_, *space_, direction, domain) != kNothing;
+  };
+  const Diagram reserved = diagrams_->both(space_->is_ipv6(), space_->is(Part::Protocol, kNobodys));
+  if (touched(reserved) || !touched(space_->extended())) return;
+  const std::string what =
+      "what becomes of packets whose protocol is an extension header of IPv6 (AH, protocol 51)";
+  if (std::ranges::find(unlike_, what) == unlike_.end()) unlike_.push_back(what);
+}
+
+// Where the outcome hangs on the field, whatever the other ways say.
+Diagram Difference::hang_on(FieldId field, const std::set<FieldId>& ways, Diagram outcomes) {
+  const auto over = [&](Diagram set, Quantifier quantifier) {
+    return diagrams_->quantify(
+        set, [&](FieldId of) { return of == field ? quantifier : Quantifier::Keep; });
+  };
+  std::vector<Diagram> all;
+  for (const std::uint32_t value : diagrams_->terminals(outcomes)) {
+    const Diagram set = diagrams_->map(
+        outcomes, [&](std::uint32_t of) { return of == value ? kEverything : kNothing; });
+    all.push_back(diagrams_->minus(over(set, Quantifier::Any), over(set, Quantifier::All)));
+  }
+  return diagrams_->quantify(diagrams_->union_of(std::move(all)), [&](FieldId of) {
+    return ways.contains(of) ? Quantifier::Any : Quantifier::Keep;
+  });
+}
+
+// What a rule leaves free has a name for each way of calls that leads to it, and an edit may have
+// it called from elsewhere. Where no packet meets it by two ways, each has it asked once on either
+// side, and what it then says is the same: the second field of each pair is the first.
+std::vector<std::pair<FieldId, FieldId>> Difference::same_by_other_ways(const Asked& before,
+                                                                        const Asked& after) {
+  using Ways = std::set<FieldId>;
+  std::map<std::string_view, std::pair<Ways, Ways>> all;  // before and after
+  const auto gather = [&](const Asked& asked, Ways std::pair<Ways, Ways>::* side) {
+    for (const FieldId field : asked.fields) {
+      const std::string_view name = space_->facts(field).name;
+      const std::size_t way = name.rfind(kWay);
+      if (diagrams_->largest(field) == 1) (all[name.substr(0, way)].*side).insert(field);
+    }
+  };
+  gather(before, &std::pair<Ways, Ways>::first);
+  gather(after, &std::pair<Ways, Ways>::second);
+  const auto are_apart = [&](const Ways& ways, Diagram outcomes) {
+    Diagram met = kNothing;
+    for (const FieldId field : ways) {
+      const Diagram hang = hang_on(field, ways, outcomes);
+      // It was asked, and may have been before another way was, or after.
+      if (hang == kNothing || diagrams_->both(met, hang) != kNothing) return false;
+      met = diagrams_->either(met, hang);
+    }
+    return true;
+  };
+  std::vector<std::pair<FieldId, FieldId>> same;
+  for (auto& [name, ways] : all) {
+    auto& [was, is] = ways;
+    if (was == is || was.empty() || is.empty()) continue;
+    if (!are_apart(was, before.outcomes) || !are_apart(is, after.outcomes)) continue;
+    was.merge(is);
+    for (const FieldId other : was) {
+      if (other != *was.begin()) same.emplace_back(*was.begin(), other);
+    }
+  }
+  return same;
+}
+
 std::vector<DifferencePart> Difference::find(Direction direction) {
   Diagrams& d = *diagrams_;
   shared_.notes_logs = true;
@@ -200,18 +286,22 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
   before.share(shared_, places_.before());
   after.share(shared_, places_.after());
   const Diagram domain = packets_of_edit(direction);
+  note_extended(direction);
   if (domain == kNothing) return {};
   before.narrow_to_few(domain);
   after.narrow_to_few(domain);
   Endings endings;
-  const auto ended = [&](Machine& machine) {
-    return d.map(run(machine, direction), [&](std::uint32_t value) {
+  const Run run_before = run(before, direction);
+  const Run run_after = run(after, direction);
+  note_orders(run_before, run_after);
+  const auto ended = [&](const Machine& machine, const Run& run) {
+    return d.map(run.outcomes, [&](std::uint32_t value) {
       return value < Endings::kFirst ? terminal(value)
                                      : endings.terminal_of(machine, machine.outcome_of(value));
     });
   };
-  const Diagram was = ended(before);
-  const Diagram is = ended(after);
+  const Diagram was = ended(before, run_before);
+  const Diagram is = ended(after, run_after);
   const Diagram differs = d.differ(was, is);
   std::array<Diagram, kKinds> found;
   found.fill(kNothing);
@@ -239,6 +329,21 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
       all = d.either(all, set);
     });
   }
+  for (const auto& [field, other] :
+       same_by_other_ways({before.asked(), was}, {after.asked(), is})) {
+    const Diagram same = d.choose(d.where(field, 1, 1), d.where(other, 1, 1), d.where(other, 0, 0));
+    for (Diagram& set : found) {
+      set = d.quantify(d.both(set, same), [&, other = other](FieldId of) {
+        return of == other ? Quantifier::Any : Quantifier::Keep;
+      });
+    }
+  }
+  return parts_of(found);
+}
+
+// `found`: by kind, the packets with what is free.
+std::vector<DifferencePart> Difference::parts_of(std::span<const Diagram> found) {
+  Diagrams& d = *diagrams_;
   std::array<Diagram, kKinds> may;
   std::array<Diagram, kKinds> certain;
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
@@ -287,7 +392,7 @@ std::vector<DecidedPair> Difference::pairs(Direction direction, Diagram packets)
     Machine machine(d, *space_, side.ruleset, side.host, facts);
     machine.share(shared_, numbers);
     machine.narrow_to_few(domain);
-    return d.map(run(machine, direction), [&](std::uint32_t value) {
+    return d.map(run(machine, direction).outcomes, [&](std::uint32_t value) {
       if (value < Endings::kFirst) return terminal(0);
       return terminal(machine.environments()[machine.outcome_of(value).environment].line);
     });

@@ -14,6 +14,8 @@
 
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,7 +70,9 @@ class Difference {
   PacketSpace& space() { return *space_; }
   const Places& places() const { return places_; }
   // What it has not compared, in words: then an empty list of parts is no proof.
-  const std::vector<std::string>& unlike() const { return remembered_.unlike(); }
+  const std::vector<std::string>& unlike() const { return unlike_; }
+  // What is not known and was taken for the same on both sides, in words.
+  const std::set<std::string>& assumed() const { return assumed_; }
   // A packet of the set, as natural as there is one.
   std::optional<Witness> witness(Direction direction, Diagram set);
   bool contains(Direction direction, Diagram set, const eval::Packet& packet);
@@ -77,9 +81,24 @@ class Difference {
  private:
   Diagram no_names();
   Diagram packets_of_edit(Direction direction);
+  void note_extended(Direction direction);
+  Diagram hang_on(FieldId field, const std::set<FieldId>& ways, Diagram outcomes);
+  struct Asked {
+    const std::set<FieldId>& fields;  // that are free at some place
+    Diagram outcomes = kNothing;
+  };
+  std::vector<std::pair<FieldId, FieldId>> same_by_other_ways(const Asked& before,
+                                                              const Asked& after);
   std::vector<DifferencePart> find(Direction direction);
+  std::vector<DifferencePart> parts_of(std::span<const Diagram> found);
   std::vector<DecidedPair> pairs(Direction direction, Diagram packets);
-  Diagram run(Machine& machine, Direction direction);
+  struct Run {
+    Diagram outcomes = kNothing;
+    std::set<std::string> unknown_orders;
+    std::string lost_order;
+  };
+  Run run(Machine& machine, Direction direction);
+  void note_orders(const Run& before, const Run& after);
   Diagram without(Diagram set, FieldKind kind, Quantifier quantifier);
 
   Side before_;
@@ -88,6 +107,8 @@ class Difference {
   std::shared_ptr<const RulesetFacts> facts_after_;
   Places places_;
   Remembered remembered_;
+  std::vector<std::string> unlike_;
+  std::set<std::string> assumed_;
   Shared shared_;
   std::optional<Edit> edit_;  // of both directions
   std::unique_ptr<Diagrams> diagrams_;

@@ -239,10 +239,12 @@ FieldId Machine::free_at(const Frame& frame, std::uint32_t rule, std::string_vie
   ++free_met_;
   const ruleset::Table& table = ruleset_.tables[frame.table];
   const FieldId field = space_.free(
-      fmt::format("{} ({} {}, chain {}, rule {}; way {})", what, ruleset::name_of(table.family),
-                  table.name, table.chains[frame.chain].name, place(frame, rule), frame.calls),
+      fmt::format("{} ({} {}, chain {}, rule {}{}{})", what, ruleset::name_of(table.family),
+                  table.name, table.chains[frame.chain].name, place(frame, rule), kWay,
+                  frame.calls),
       bits, kind);
   space_.set_asked_by(field, {frame.table, frame.chain, rule});
+  asked_.insert(field);
   return field;
 }
 
@@ -251,6 +253,12 @@ std::optional<Diagram>& Machine::members(const ruleset::Set& set, BitSpan key) {
   codes.reserve(key.size());
   for (const Bit bit : key) codes.push_back(bit.code());
   return members_[{&set, std::move(codes)}];
+}
+
+const ruleset::IpSet* Machine::ipset(std::string_view name) {
+  if (!ipsets_) ipsets_ = ruleset::read_ipsets(host_.ipsets);
+  const auto at = std::ranges::find(*ipsets_, name, &ruleset::IpSet::name);
+  return at == ipsets_->end() ? nullptr : &*at;
 }
 
 }  // namespace rolewall::analyze

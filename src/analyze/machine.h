@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -32,6 +33,7 @@
 #include "analyze/places.h"
 #include "analyze/ruleset_facts.h"
 #include "ruleset/host.h"
+#include "ruleset/ipset.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::analyze {
@@ -49,6 +51,9 @@ struct Outcome {
   EnvironmentId environment = 0;  // of what goes on: all but denials
   bool operator==(const Outcome&) const = default;
 };
+
+// In the name of what is free at a place, before the number of the way of calls that led there.
+inline constexpr std::string_view kWay = "; way ";
 
 class Machine {
  public:
@@ -142,6 +147,19 @@ class Machine {
   // A free value of this place.
   FieldId free_at(const Frame& frame, std::uint32_t rule, std::string_view what, unsigned bits,
                   FieldKind kind);
+  // The host's set of ip_set of that name; null: it is not known what it holds.
+  const ruleset::IpSet* ipset(std::string_view name);
+  struct IpsetHolds {
+    Diagram held = kNothing;
+    Diagram excluded = kNothing;  // `nomatch`
+  };
+  // What it holds by these headers, once made: `asked` is how it is asked, and their bits' codes.
+  std::optional<IpsetHolds>& ipset_holds(const ruleset::IpSet& set,
+                                         std::vector<std::uint32_t> asked) {
+    return ipset_holds_[{&set, std::move(asked)}];
+  }
+  // The free values that its rules have asked for, whether anything hangs on them or not.
+  const std::set<FieldId>& asked() const { return asked_; }
   // What a set holds of a key, once made: rules share sets. Null: not yet.
   std::optional<Diagram>& members(const ruleset::Set& set, BitSpan key);
 
@@ -181,8 +199,12 @@ class Machine {
   std::map<std::pair<const ruleset::Set*, std::vector<std::uint32_t>>, std::optional<Diagram>>
       members_;
   Lefts lefts_;
+  std::optional<std::vector<ruleset::IpSet>> ipsets_;  // the host's, once one was asked for
+  std::map<std::pair<const ruleset::IpSet*, std::vector<std::uint32_t>>, std::optional<IpsetHolds>>
+      ipset_holds_;
   std::map<std::pair<EnvironmentId, FoundFrom>, std::uint32_t> changes_;
   std::uint32_t change(EnvironmentId environment, FoundFrom from);
+  std::set<FieldId> asked_;
   std::uint64_t free_met_ = 0;  // how often a place's own value was asked for
 };
 

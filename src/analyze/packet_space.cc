@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "net/ipv6_extensions.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -17,6 +18,14 @@ namespace ct_state = ruleset::ct_state;
 constexpr std::uint64_t kIpv4Header = 20;
 constexpr std::uint64_t kIpv6Header = 40;
 constexpr std::uint64_t kLargestType = 3;  // PACKET_OTHERHOST
+
+// ipv6_ext_hdr() of net/ipv6/exthdrs_core.c: AH, and that nothing follows, too.
+bool is_extension_header(std::uint64_t number) {
+  constexpr std::uint64_t kAuthentication = 51;
+  constexpr std::uint64_t kNoNext = 59;
+  return net::is_ipv6_extension(static_cast<std::uint8_t>(number)) || number == kAuthentication ||
+         number == kNoNext;
+}
 
 constexpr std::array<std::uint64_t, 5> kStates{ct_state::kInvalid, ct_state::kEstablished,
                                                ct_state::kRelated, ct_state::kNew,
@@ -194,6 +203,14 @@ Diagram PacketSpace::has_length(std::uint64_t bytes) {
   return diagrams_.where(field(Part::Length), bytes, most);
 }
 
+Diagram PacketSpace::extended() {
+  std::vector<Values> headers;
+  for (std::uint64_t number = 0; number < 256; ++number) {
+    if (is_extension_header(number)) headers.push_back({number, number});
+  }
+  return diagrams_.both(ipv6_, diagrams_.where(field(Part::Protocol), headers));
+}
+
 void PacketSpace::build_packets() {
   Diagrams& d = diagrams_;
   const auto of_family = [&](Diagram family, std::uint64_t header) {
@@ -210,12 +227,8 @@ void PacketSpace::build_packets() {
       if (number == protocol::kTcp) of = d.both(of, is(Part::Transport12, 0x50));
       protocols.push_back(of);
     }
-    // IPv6's extension headers are no protocols here.
-    constexpr std::array<std::uint64_t, 6> kExtensions{0, 43, 44, 51, 59, 60};
     if (header == kIpv6Header) {
-      std::erase_if(others, [&](const Values& value) {
-        return std::ranges::find(kExtensions, value.first) != kExtensions.end();
-      });
+      std::erase_if(others, [](const Values& value) { return is_extension_header(value.first); });
     }
     protocols.push_back(d.both(d.where(field(Part::Protocol), others), has_length(header)));
     return d.both(family, d.union_of(std::move(protocols)));

@@ -137,6 +137,11 @@ class PacketSpace {
   Diagram is_ipv4() const { return ipv4_; }
   Diagram is_ipv6() const { return ipv6_; }
 
+  // Packets of IPv6 whose next header is an extension header, which to a rule may be the protocol,
+  // as AH is: they are none of packets(), for what is behind that header decides about them as
+  // well.
+  Diagram extended();
+
   // The packets that are longer than `bytes` from the network header on, or as long.
   Diagram has_length(std::uint64_t bytes);
 

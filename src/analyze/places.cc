@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "analyze/ruleset_facts.h"
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
 
@@ -183,51 +184,40 @@ void Places::number_chain(const ruleset::TableIndex& table, const Chain& chain,
   }
 }
 
-Places::Places(const ruleset::Ruleset& before, const ruleset::Ruleset& after) {
-  const auto make_room = [](const ruleset::Ruleset& ruleset, Numbers& numbers) {
-    for (const Table& table : ruleset.tables) {
-      numbers.chains_.emplace_back().resize(table.chains.size());
+Places::Places(std::span<const TableIndex> before, std::span<const TableIndex> after) {
+  const auto make_room = [](std::span<const TableIndex> tables, Numbers& numbers) {
+    for (const TableIndex& table : tables) {
+      numbers.chains_.emplace_back().resize(table.table().chains.size());
     }
   };
   make_room(before, before_);
   make_room(after, after_);
   const Table no_table;
   const TableIndex none(no_table);
-  std::vector<TableIndex> indices;  // of the second's tables
-  for (const Table& table : after.tables) indices.emplace_back(table);
   const Chain empty;
   std::vector<std::vector<bool>> met;
-  for (const Table& table : after.tables) met.emplace_back(table.chains.size(), false);
-  for (std::size_t t = 0; t < before.tables.size(); ++t) {
-    const Table& table = before.tables[t];
-    const auto same_table = std::ranges::find_if(after.tables, [&](const Table& other) {
-      return other.family == table.family && other.name == table.name;
-    });
-    const TableIndex index(table);
-    const auto u = static_cast<std::size_t>(same_table - after.tables.begin());
-    std::map<std::string_view, std::size_t> by_name;
-    if (same_table != after.tables.end()) {
-      for (std::size_t c = 0; c < same_table->chains.size(); ++c) {
-        by_name.emplace(same_table->chains[c].name, c);
-      }
-    }
-    for (std::size_t c = 0; c < table.chains.size(); ++c) {
-      const auto same = by_name.find(table.chains[c].name);
-      if (same == by_name.end()) {
+  for (const TableIndex& table : after) met.emplace_back(table.table().chains.size(), false);
+  for (std::size_t t = 0; t < before.size(); ++t) {
+    const std::vector<Chain>& chains = before[t].table().chains;
+    const std::size_t u = same_table(before[t], after);
+    for (std::size_t c = 0; c < chains.size(); ++c) {
+      const Chain* same = u == after.size() ? nullptr : after[u].chain(chains[c].name);
+      if (same == nullptr) {
         Numbers::Chain ignored;
-        number_chain(index, table.chains[c], none, empty, before_.chains_[t][c], ignored);
+        number_chain(before[t], chains[c], none, empty, before_.chains_[t][c], ignored);
       } else {
-        met[u][same->second] = true;
-        number_chain(index, table.chains[c], indices[u], same_table->chains[same->second],
-                     before_.chains_[t][c], after_.chains_[u][same->second]);
+        const auto d = static_cast<std::size_t>(same - after[u].table().chains.data());
+        met[u][d] = true;
+        number_chain(before[t], chains[c], after[u], *same, before_.chains_[t][c],
+                     after_.chains_[u][d]);
       }
     }
   }
-  for (std::size_t t = 0; t < after.tables.size(); ++t) {
-    for (std::size_t c = 0; c < after.tables[t].chains.size(); ++c) {
+  for (std::size_t t = 0; t < after.size(); ++t) {
+    for (std::size_t c = 0; c < met[t].size(); ++c) {
       if (met[t][c]) continue;
       Numbers::Chain ignored;
-      number_chain(none, empty, indices[t], after.tables[t].chains[c], ignored,
+      number_chain(none, empty, after[t], after[t].table().chains[c], ignored,
                    after_.chains_[t][c]);
     }
   }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -41,7 +42,8 @@ class Places {
     std::vector<std::vector<Chain>> chains_;  // by table
   };
 
-  Places(const ruleset::Ruleset& before, const ruleset::Ruleset& after);
+  // Of their tables.
+  Places(std::span<const ruleset::TableIndex> before, std::span<const ruleset::TableIndex> after);
 
   const Numbers& before() const { return before_; }
   const Numbers& after() const { return after_; }

@@ -150,23 +150,26 @@ void compare_chains_below(const Ruleset& before, const Ruleset& after,
 
 // --- sets that rules fill, and what elements hold ------------------------------------------------
 
-// By its set: whether rules add to it or take from it, and whether rules ask what it holds.
+// By a set's place: whether rules add to it or take from it, and whether rules ask what it holds.
 struct Asked {
   bool is_filled = false;
   bool is_looked_up = false;
 };
 
-std::map<std::string, Asked> asked_sets(const Table& table) {
-  std::map<std::string, Asked> all;
-  for (const Chain& chain : table.chains) {
+std::vector<Asked> asked_sets(const ruleset::TableIndex& table) {
+  std::vector<Asked> all(table.table().sets.size());
+  const auto of = [&](const std::string& name) -> Asked& {
+    return all[static_cast<std::size_t>(table.set(name) - table.table().sets.data())];
+  };
+  for (const Chain& chain : table.table().chains) {
     for (const Rule& rule : chain.rules) {
       for (const Expr& expr : rule.exprs) {
         if (const auto* lookup = std::get_if<ruleset::Lookup>(&expr)) {
-          all[lookup->set].is_looked_up = true;
+          of(lookup->set).is_looked_up = true;
         } else if (const auto* gives = std::get_if<ruleset::ObjectLookup>(&expr)) {
-          all[gives->set].is_looked_up = true;
+          of(gives->set).is_looked_up = true;
         } else if (const auto* dynset = std::get_if<ruleset::Dynset>(&expr)) {
-          all[dynset->set].is_filled = true;
+          of(dynset->set).is_filled = true;
         }
       }
     }
@@ -211,21 +214,23 @@ void compare_objects_of_maps(const Table& a, const Table& b, const Asked& asked,
   }
 }
 
-void compare_sets(const Table& a, const Table& b, std::vector<std::string>& unlike) {
-  const auto asked_before = asked_sets(a);
-  const auto asked_after = asked_sets(b);
-  for (const auto& [name, before] : asked_before) {
-    const Set* was = ruleset::find_set(a, name);
-    if (was == nullptr) continue;
-    compare_objects_of_maps(a, b, before, *was, unlike);
-    const Set* is = ruleset::find_set(b, name);
-    const auto after = asked_after.find(name);
-    if (is == nullptr || was->anonymous || is->anonymous || after == asked_after.end()) continue;
-    if (!before.is_looked_up || !after->second.is_looked_up) continue;
+void compare_sets(const ruleset::TableIndex& a, const ruleset::TableIndex& b,
+                  std::vector<std::string>& unlike) {
+  const std::vector<Asked> asked_before = asked_sets(a);
+  const std::vector<Asked> asked_after = asked_sets(b);
+  for (std::size_t s = 0; s < asked_before.size(); ++s) {
+    const Asked& before = asked_before[s];
+    const Set* was = &a.table().sets[s];
+    compare_objects_of_maps(a.table(), b.table(), before, *was, unlike);
+    const Set* is = before.is_looked_up ? b.set(was->name) : nullptr;
+    if (is == nullptr || was->anonymous || is->anonymous) continue;
+    const Asked& after = asked_after[static_cast<std::size_t>(is - b.table().sets.data())];
+    if (!after.is_looked_up) continue;
     const auto tell = [&](std::string_view how) {
-      unlike.push_back(fmt::format("set {} of table {}: {}", name, table_in_words(a), how));
+      unlike.push_back(
+          fmt::format("set {} of table {}: {}", was->name, table_in_words(a.table()), how));
     };
-    const bool is_filled = before.is_filled && after->second.is_filled;
+    const bool is_filled = before.is_filled && after.is_filled;
     const bool gives_objects = was->kind == ruleset::SetKind::ObjectMap;
     if (is_filled && !same_declaration(*was, *is)) {
       tell("rules fill it, and it is declared otherwise");
@@ -291,12 +296,18 @@ std::vector<std::string> lines_of_ipset(const Host& host, const std::string& nam
   return lines;
 }
 
+bool of_iptables(const Expr& expr) {
+  return std::holds_alternative<ruleset::XtMatch>(expr) ||
+         std::holds_alternative<ruleset::XtTarget>(expr);
+}
+
 std::set<std::string> used_ipsets(const Ruleset& ruleset) {
   std::set<std::string> all;
   for (const Table& table : ruleset.tables) {
     for (const Chain& chain : table.chains) {
       for (const Rule& rule : chain.rules) {
         for (const Expr& expr : rule.exprs) {
+          if (!of_iptables(expr)) continue;
           for (std::string& what : remembered_by(expr)) {
             if (what.starts_with(kIpset)) all.insert(std::move(what));
           }
@@ -419,12 +430,16 @@ Remembered::Name Remembered::name_of(const Table& table, const std::string& what
   return {table.family, table.name, what};
 }
 
-Remembered::Uses Remembered::uses_of(const Ruleset& ruleset) {
+// What no rule fills is the same for every packet: nobody leaves anything there.
+Remembered::Uses Remembered::uses_of(const Side& side) {
   Uses uses;
-  for (const Table& table : ruleset.tables) {
+  for (std::uint32_t t = 0; t < side.ruleset.tables.size(); ++t) {
+    const Table& table = side.ruleset.tables[t];
     for (const Chain& chain : table.chains) {
       for (const Rule& rule : chain.rules) {
         for (const Expr& expr : rule.exprs) {
+          const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
+          if (lookup != nullptr && !side.facts.is_filled_by_packets(t, lookup->set)) continue;
           for (const std::string& what : remembered_by(expr)) ++uses[name_of(table, what)];
         }
       }
@@ -433,16 +448,14 @@ Remembered::Uses Remembered::uses_of(const Ruleset& ruleset) {
   return uses;
 }
 
-Remembered::Remembered(const Side& before, const Side& after) : uses_(uses_of(before.ruleset)) {
-  for (const auto& [name, count] : uses_of(after.ruleset)) {
-    uses_[name] = std::max(uses_[name], count);
-  }
+Remembered::Remembered(const Side& before, const Side& after) : uses_(uses_of(before)) {
+  for (const auto& [name, count] : uses_of(after)) uses_[name] = std::max(uses_[name], count);
   compare_chains_below(before.ruleset, after.ruleset, unlike_);
-  for (const Table& table : before.ruleset.tables) {
-    const auto same = std::ranges::find_if(after.ruleset.tables, [&](const Table& other) {
-      return other.family == table.family && other.name == table.name;
-    });
-    if (same != after.ruleset.tables.end()) compare_sets(table, *same, unlike_);
+  for (const ruleset::TableIndex& table : before.facts.tables()) {
+    const std::size_t same = same_table(table, after.facts.tables());
+    if (same != after.facts.tables().size()) {
+      compare_sets(table, after.facts.tables()[same], unlike_);
+    }
   }
   compare_ipsets(before, after, unlike_);
 }

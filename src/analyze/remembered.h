@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "analyze/ruleset_facts.h"
 #include "ruleset/host.h"
 #include "ruleset/object.h"
 #include "ruleset/ruleset.h"
@@ -53,6 +54,7 @@ class Remembered {
   struct Side {
     const ruleset::Ruleset& ruleset;
     const ruleset::Host& host;
+    const RulesetFacts& facts;
   };
   Remembered(const Side& before, const Side& after);
 
@@ -66,7 +68,7 @@ class Remembered {
   using Name = std::tuple<ruleset::Family, std::string, std::string>;
   using Uses = std::map<Name, std::size_t>;
   static Name name_of(const ruleset::Table& table, const std::string& what);
-  static Uses uses_of(const ruleset::Ruleset& ruleset);
+  static Uses uses_of(const Side& side);
 
   Uses uses_;  // the most of both sides
   std::vector<std::string> unlike_;

@@ -187,6 +187,14 @@ class RuleRun {
   std::optional<Diagram> xt_holds(const ruleset::XtIcmp& match);
   std::optional<Diagram> xt_holds(const ruleset::XtTtl& match);
   std::optional<Diagram> xt_holds(const ruleset::XtPkttype& match);
+  // Of sets of ip_set (xt_ipset.cc).
+  std::optional<Diagram> xt_holds(const ruleset::XtSet& match);
+  std::optional<Machine::IpsetHolds> ipset_holds(const ruleset::IpSet& set,
+                                                 const ruleset::XtSet& match);
+  std::optional<Diagram> has_ipset_key(const ruleset::IpSet& set, std::string_view key,
+                                       std::uint8_t sources, std::array<std::uint8_t, 2>& lengths);
+  std::optional<Diagram> is_ipset_port(std::uint8_t protocol, std::span<const std::uint8_t> port,
+                                       bool source);
   Diagram has_state(std::uint32_t states);
   std::optional<Diagram> has_mark(BitSpan word, const ruleset::XtMark& match);
   std::optional<Diagram> has_port(Part part, const ruleset::XtPorts& ports);

@@ -5,13 +5,16 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 #include "ruleset/table_index.h"
 #include "ruleset/tracking.h"
+#include "ruleset/xt.h"
 
 namespace rolewall::analyze {
 
@@ -37,6 +40,8 @@ class RulesetFacts {
   bool may_lose(std::uint32_t table, std::string_view set) const {
     return emptied_.contains({table, set});
   }
+  // Whether a rule may add to the host's set of ip_set of this name, or take from it.
+  bool may_change_ipset(const ruleset::Host& host, std::string_view name) const;
   // Whether several rules add to it, and what one counts in an element the others may meet.
   bool is_counted_by_several(std::uint32_t table, const ruleset::Set& set) const {
     const auto at = adders_.find({table, set.name});
@@ -53,9 +58,16 @@ class RulesetFacts {
   };
   std::map<std::pair<std::uint32_t, std::string_view>, Adders> adders_;  // likewise
   ruleset::TrackingUse tracking_;
+  void note_ipsets(const ruleset::XtTarget& target);
+  std::set<std::uint16_t> changed_ipsets_;  // by number
+  bool may_change_any_ipset_ = false;
   bool translates_ipv4_ = false;
   bool translates_ipv6_ = false;
   bool offloads_ = false;
 };
+
+// The place of the table of the same family and name, or their number.
+std::size_t same_table(const ruleset::TableIndex& table,
+                       std::span<const ruleset::TableIndex> among);
 
 }  // namespace rolewall::analyze

@@ -37,6 +37,7 @@ HostRules& SiteRules::rules_of(const policy::HostPolicy& host) {
     rules.policy.defaults.mode = policy::Mode::Enforce;
     rules.denotation = std::make_unique<Denotation>(
         space_->diagrams, space_->packets, space_->meanings, policy_, rules.policy, rules.run_time);
+    rules.denotation->share(space_->shared);
   }
   return rules;
 }
@@ -76,35 +77,23 @@ Answer<std::vector<AcceptedInVain>> SiteRules::accepted_in_vain(const policy::Ho
   });
 }
 
-Diagram SiteRules::first_of(std::span<const Diagram> steps) {
-  if (steps.empty()) return kNothing;
-  if (steps.size() == 1) return steps.front();
-  const std::size_t half = steps.size() / 2;
-  return space_->diagrams.replace(first_of(steps.first(half)), Denotation::kGoesOn,
-                                  first_of(steps.subspan(half)));
-}
-
-// Of what is for the host itself, or sent by it: by some choice, each choice a field. Who decides
-// does not matter, so that many steps are alike.
+// Of what is for the host itself, or sent by it: by some choice, each choice a field.
 Diagram SiteRules::accepted(HostRules& host, policy::Direction way) {
-  Diagrams& d = space_->diagrams;
   Denotation& means = *host.denotation;
-  std::vector<Diagram> meanings;
+  std::vector<Denotation::Step> steps;
   if (way == policy::Direction::Inbound) {
-    for (const Denotation::Step& step : means.early_steps()) {
-      meanings.push_back(d.choose(means.not_early(), terminal(Denotation::kGoesOn), step.meaning));
+    for (Denotation::Step step : means.early_steps()) {
+      step.packets = space_->diagrams.minus(step.packets, means.not_early());
+      steps.push_back(step);
     }
   }
-  for (const Denotation::Step& step : means.steps(way, nullptr)) meanings.push_back(step.meaning);
-  const auto [at, is_new] = space_->accepted.try_emplace(meanings, kNothing);
-  if (!is_new) return at->second;
-  for (Diagram& meaning : meanings) {
-    meaning = d.map(meaning, [&](std::uint32_t value) {
-      if (value < Meanings::kFirst) return terminal(value);
-      return space_->meanings.of(value).fate == Fate::Accept ? kEverything : kNothing;
-    });
-  }
-  at->second = first_of(meanings);
+  const auto rest = means.steps(way, nullptr);
+  steps.insert(steps.end(), rest.begin(), rest.end());
+  std::vector<std::pair<Diagram, Diagram>> key;
+  key.reserve(steps.size());
+  for (const Denotation::Step& step : steps) key.emplace_back(step.packets, step.then);
+  const auto [at, is_new] = space_->accepted.try_emplace(std::move(key), kNothing);
+  if (is_new) at->second = means.accepted(steps);
   return at->second;
 }
 

@@ -10,12 +10,12 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "analyze/analysis.h"
 #include "analyze/dead_rules.h"
 #include "analyze/denotation.h"
-#include "analyze/first_match.h"
 
 namespace rolewall::analyze {
 
@@ -35,9 +35,8 @@ struct RuleSpace {
   Meanings meanings;
   std::map<policy::Index, HostRules> hosts;
   // What does not depend on the host, by what it is made of.
-  Denotation::Terms terms;
-  std::map<std::vector<FirstMatch::Item>, FirstMatch::Parts> parts;
-  std::map<std::vector<Diagram>, Diagram> accepted;  // by the steps' meanings
+  Denotation::Shared shared;
+  std::map<std::vector<std::pair<Diagram, Diagram>>, Diagram> accepted;  // by the steps
 };
 
 class SiteRules {
@@ -68,7 +67,6 @@ class SiteRules {
   auto within(const Work& work) -> Answer<decltype(work())>;
   HostRules& rules_of(const policy::HostPolicy& host);
   Diagram accepted(HostRules& host, policy::Direction way);
-  Diagram first_of(std::span<const Diagram> steps);
   Diagram with_others(HostRules& host, Diagram own, Part device);
   Diagram sends(HostRules& host);
   Diagram takes(HostRules& host);

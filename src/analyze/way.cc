@@ -153,7 +153,11 @@ const Way::Hooks& Way::plan(Hook hook, bool ipv6) {
 Diagram Way::in_each_order(const ruleset::HookEntries& entries,
                            const ruleset::UnknownOrder& unknown,
                            const std::function<Diagram(ruleset::HookEntries)>& one) {
-  if (!unknown.complete) lost_ = unknown.about;
+  if (unknown.complete) {
+    orders_.insert(unknown.about);
+  } else {
+    lost_ = unknown.about;
+  }
   const std::size_t count = unknown.complete ? unknown.orders.size() : 1;
   Diagram all = kNothing;
   for (std::size_t order = 0; order < count; ++order) {
@@ -332,7 +336,10 @@ Diagram Way::receive(bool ipv6) {
   Diagram all = run(Hook::Prerouting, ipv6, machine_.environments().intern(std::move(begins)),
                     [&](EnvironmentId after) { return route(ipv6, after); });
   // PACKET_OTHERHOST: to another machine's Ethernet address.
-  all = diagrams_.choose(space_.is(Part::Type, 3), stack, all);
+  const Diagram by_bridge = comes_by_bridge(ipv6);
+  const Diagram to_other = space_.is(Part::Type, 3);
+  all = diagrams_.choose(to_other, stack, all);
+  all = diagrams_.choose(diagrams_.both(by_bridge, to_other), anywhere(0, "a bridge"), all);
   if (!ipv6) return between_ports(false, all);
   // ip6_rcv_core()
   const Diagram loopback = *compare_.equal(space_.part(Part::InDevice), device_name("lo"));
@@ -351,7 +358,10 @@ Diagram Way::receive(bool ipv6) {
     discarded = diagrams_.either(discarded, in(destination, scope));
   }
   discarded = diagrams_.either(discarded, in(source, "ff00::/8"));
-  return between_ports(true, diagrams_.choose(discarded, stack, all));
+  // Of what a bridge has shown to prerouting this is asked behind that.
+  all = diagrams_.choose(diagrams_.both(by_bridge, discarded), anywhere(0, "a bridge"), all);
+  all = diagrams_.choose(diagrams_.minus(discarded, by_bridge), stack, all);
+  return between_ports(true, all);
 }
 
 // ip_route_input_slow() and ip_mc_validate_source(): the packets that it discards, but for those
@@ -450,7 +460,8 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   if (const Diagram spread = ipv6 ? kNothing : is_spread_on(destination); spread != kNothing) {
     all = d.choose(spread, anywhere(environment, "bc_forwarding"), all);
   }
-  return d.choose(discarded, stack, all);
+  all = d.choose(discarded, stack, all);
+  return d.choose(changed_by_bridge(ipv6, environment), anywhere(environment, "a bridge"), all);
 }
 
 Diagram Way::forward_hooks(bool ipv6, EnvironmentId environment) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -36,6 +37,13 @@ class Way {
   // Of what a local program sends by its OutDevice.
   Diagram send();
 
+  // Which orders of chains and kernel parts of one priority it has met that are not known: each was
+  // tried, as a choice by that name.
+  const std::set<std::string>& unknown_orders() const { return orders_; }
+  // One of which there are too many to try each: then nothing is known of what becomes of a packet,
+  // by choices that have the same names for every ruleset. "": none.
+  const std::string& lost_order() const { return lost_; }
+
  private:
   using Stage = ruleset::HookEntry;
   struct Hooks {
@@ -62,6 +70,10 @@ class Way {
   // `otherwise`, but for packets of connections that were translated before.
   Diagram translated_before(bool ipv6, EnvironmentId environment, Diagram otherwise);
   Diagram anywhere(EnvironmentId environment, std::string_view by);
+  // What br_netfilter may show to prerouting before the IP stack takes it; and what then goes
+  // another way than by another device: what is translated, and what is for many.
+  Diagram comes_by_bridge(bool ipv6);
+  Diagram changed_by_bridge(bool ipv6, EnvironmentId environment);
   bool was_translated(EnvironmentId environment) const {
     return machine_.environments()[environment].translated_before;
   }
@@ -110,7 +122,8 @@ class Way {
   Comparison compare_;
   ruleset::HookOrder order_;
   std::map<std::pair<ruleset::Hook, bool>, Hooks> plans_;  // by hook, and whether IPv6
-  std::string lost_;  // the order of which there are too many; "": none
+  std::string lost_;              // the order of which there are too many; "": none
+  std::set<std::string> orders_;  // that were each tried
   std::vector<std::pair<net::Prefix, std::string>> own_on_links_;  // IPv6, with the device
   net::AddressSet delivered_;  // destinations that are this host
   net::AddressSet exactly_;    // addresses that are this host's alone

@@ -38,6 +38,24 @@ Diagram Way::anywhere(EnvironmentId environment, std::string_view by) {
   return diagrams_.choose(leads("the stack discards it"), machine_.decided(Fate::Stack), all);
 }
 
+Diagram Way::comes_by_bridge(bool ipv6) {
+  std::vector<Diagram> all;
+  for (const ruleset::Interface& interface : machine_.host().interfaces) {
+    const auto shows = ipv6 ? interface.shows_ipv6 : interface.shows_ipv4;
+    if (interface.kind != "bridge" || !shows.value_or(true)) continue;
+    all.push_back(*compare_.equal(space_.part(Part::InDevice), device_name(interface.device)));
+  }
+  return all.empty() ? kNothing : diagrams_.union_of(std::move(all));
+}
+
+Diagram Way::changed_by_bridge(bool ipv6, EnvironmentId environment) {
+  const Diagram comes = comes_by_bridge(ipv6);
+  if (comes == kNothing || !machine_.facts().may_translate(ipv6)) return kNothing;
+  const Part to = ipv6 ? Part::Destination6 : Part::Destination4;
+  if (machine_.environments()[environment].part(to) != space_.part(to)) return comes;
+  return diagrams_.both(comes, diagrams_.complement(space_.is(Part::Type, 0)));
+}
+
 // nf_nat_packet(): the connection has its translation from its first packet, which came before, and
 // by rules that may have been others then. It is the same at each hook.
 Diagram Way::translated_before(bool ipv6, EnvironmentId environment, Diagram otherwise) {
@@ -130,8 +148,7 @@ Diagram Way::between_ports(bool ipv6, Diagram otherwise) {
   const Bits to = space_.part(ipv6 ? Part::Destination6 : Part::Destination4);
   Diagram all = otherwise;
   for (const ruleset::Interface& device : machine_.host().interfaces) {
-    const ruleset::BridgeOf bridge = ruleset::bridge_of(machine_.host(), device.device);
-    if (bridge == ruleset::BridgeOf::None) continue;
+    if (ruleset::bridge_of(machine_.host(), device.device) == nullptr) continue;
     const Diagram comes = *compare_.equal(space_.part(Part::InDevice), device_name(device.device));
     Diagram passed = diagrams_.both(comes, leads_back_by(device, ipv6));
     passed = diagrams_.minus(passed, is_ours(to, ipv6));
@@ -144,10 +161,13 @@ Diagram Way::between_ports(bool ipv6, Diagram otherwise) {
                  [&](EnvironmentId after) {
                    Environment leaving = machine_.environments()[after];
                    leaving.part(Part::OutDevice) = out;
-                   return forward_hooks(ipv6, machine_.environments().intern(std::move(leaving)));
+                   const Diagram sent =
+                       forward_hooks(ipv6, machine_.environments().intern(std::move(leaving)));
+                   return diagrams_.choose(changed_by_bridge(ipv6, after),
+                                           anywhere(after, "a bridge"), sent);
                  });
     };
-    const auto shows = ruleset::shows_frames(machine_.host(), ipv6, bridge);
+    const auto shows = ruleset::shows_frames(machine_.host(), ipv6, device.device);
     Diagram fate = machine_.decided(Fate::Accept);
     if (shows.value_or(true)) {
       const Diagram is_shown = shows ? kEverything : free_choice("br_netfilter shows it");

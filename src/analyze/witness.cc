@@ -9,6 +9,7 @@
 #include <array>
 
 #include "analyze/header_bits.h"
+#include "base/check.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -333,7 +334,29 @@ eval::Packet packet_of(PacketSpace& space, const std::vector<std::uint64_t>& val
   return packet;
 }
 
+// Of fields that the way does not ask about, what is wanted first.
+std::vector<std::uint64_t> values_on(const Diagrams::Way& way, const Preferences& wanted,
+                                     std::size_t fields) {
+  std::vector<std::uint64_t> values(fields, 0);
+  for (FieldId field = 0; field < fields; ++field) {
+    if (!wanted(field).empty()) values[field] = wanted(field).front();
+  }
+  for (const Diagrams::Step& step : way) {
+    if (step.field < fields) values[step.field] = step.values.first;
+  }
+  return values;
+}
+
 }  // namespace
+
+std::vector<std::uint64_t> natural_values(Diagrams& diagrams, PacketSpace& space,
+                                          const ruleset::Host& host, Direction direction,
+                                          Diagram set, const Natural& natural) {
+  const Preferences wanted(space, host, direction, &natural);
+  const auto way = diagrams.way_to(set, value_of(kEverything), wanted);
+  CHECK(way, "the set is not empty");
+  return values_on(*way, wanted, diagrams.field_count());
+}
 
 std::optional<Witness> witness_of(Diagrams& diagrams, PacketSpace& space, const ruleset::Host& host,
                                   Direction direction, Diagram set, const Natural* natural) {
@@ -342,14 +365,9 @@ std::optional<Witness> witness_of(Diagrams& diagrams, PacketSpace& space, const 
       diagrams.way_to(diagrams.both(set, space.packets()), value_of(kEverything), wanted);
   if (!way) return std::nullopt;
   Witness witness;
-  std::vector<std::uint64_t> values(space.group() + 1, 0);
-  for (FieldId field = 0; field < values.size(); ++field) {
-    if (!wanted(field).empty()) values[field] = wanted(field).front();
-  }
+  const std::vector<std::uint64_t> values = values_on(*way, wanted, space.group() + 1);
   for (const Diagrams::Step& step : *way) {
-    if (step.field < values.size()) {
-      values[step.field] = step.values.first;
-    } else {
+    if (step.field >= values.size()) {
       witness.choices.push_back(
           fmt::format("{}: {}", space.facts(step.field).name, step.values.first));
     }

@@ -19,6 +19,11 @@ std::vector<std::uint64_t> values_of(Diagrams& diagrams, PacketSpace& space, Dir
 std::vector<std::uint64_t> headers_of(const PacketSpace& space, Direction direction,
                                       const eval::Packet& packet);
 
+// By field, of the packet that a reader expects among those of the set. REQUIRES: it is not empty.
+std::vector<std::uint64_t> natural_values(Diagrams& diagrams, PacketSpace& space,
+                                          const ruleset::Host& host, Direction direction,
+                                          Diagram set, const Natural& natural);
+
 std::optional<Witness> witness_of(Diagrams& diagrams, PacketSpace& space, const ruleset::Host& host,
                                   Direction direction, Diagram set,
                                   const Natural* natural = nullptr);

@@ -80,7 +80,8 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
       Overloaded{
           [](const r::XtComment&) -> Step { return Goes{}; },
           [&](const OneOf<r::XtMark, r::XtState, r::XtConntrack, r::XtAddrtype, r::XtTcp, r::XtUdp,
-                          r::XtMultiport, r::XtIcmp, r::XtTtl, r::XtPkttype> auto& m) -> Step {
+                          r::XtMultiport, r::XtIcmp, r::XtTtl, r::XtPkttype, r::XtSet> auto& m)
+              -> Step {
             const std::optional<Diagram> holds = xt_holds(m);
             return holds ? Step(Tests{*holds}) : free();
           },
@@ -94,8 +95,8 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
                           r::XtPolicy, r::XtRpfilter, r::XtSocket> auto&) -> Step {
             return free();
           },
-          [&](const OneOf<r::XtSet, r::XtHashlimit, r::XtRecent, r::XtQuota, r::XtStatistic,
-                          r::XtOptions, r::XtMobility, r::XtIpv6header, r::XtEui64> auto&) -> Step {
+          [&](const OneOf<r::XtHashlimit, r::XtRecent, r::XtQuota, r::XtStatistic, r::XtOptions,
+                          r::XtMobility, r::XtIpv6header, r::XtEui64> auto&) -> Step {
             return free();
           },
       },

@@ -49,12 +49,6 @@ bool is_of(const Applied& applied, const World& world) {
          applied.network_namespace == world.network_namespace();
 }
 
-bool is_elsewhere(const Applied& applied, const World& world) {
-  const std::string here = world.network_namespace();
-  return !applied.boot_id.empty() && applied.boot_id == world.boot_id() && !here.empty() &&
-         !applied.network_namespace.empty() && applied.network_namespace != here;
-}
-
 Applied applied_now(const World& world, const std::string& host) {
   return {.generation = 0,
           .at = clock_time(world),

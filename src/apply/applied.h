@@ -42,8 +42,6 @@ Applied applied_now(const World& world, const std::string& host);
 
 // The same boot and network namespace: what was recorded then may still be so.
 bool is_of(const Applied& applied, const World& world);
-// In this boot, and in another network namespace: what is in force there is none of this one's.
-bool is_elsewhere(const Applied& applied, const World& world);
 
 // Of the generation in force, for whoever must know who manages this host and reads no policy;
 // where nothing is in force, or its record is damaged, of what was in force before, or else of the

@@ -128,11 +128,14 @@ void take_kernel(std::string_view text, Applied& applied) {
   applied = std::move(filled);
 }
 
-std::string boot_of(std::string_view text) {
+Where where_of(std::string_view text) {
   const auto json = unsealed(text);
-  if (!json) return "";
-  const auto boot = json->find("boot_id");
-  return boot != json->end() && boot->is_string() ? boot->get<std::string>() : "";
+  if (!json) return {};
+  const auto said = [&](const char* member) {
+    const auto there = json->find(member);
+    return there != json->end() && there->is_string() ? there->get<std::string>() : "";
+  };
+  return {said("boot_id"), said("network_namespace")};
 }
 
 }  // namespace rolewall::apply

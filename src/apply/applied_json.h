@@ -20,7 +20,12 @@ std::string to_json(const Applied& applied);
 std::string kernel_to_json(const Applied& applied);
 // Fills in what kernel.json says of this generation, if it does and is whole.
 void take_kernel(std::string_view text, Applied& applied);
-// The boot in which something was put in force last; "" where kernel.json does not say.
-std::string boot_of(std::string_view text);
+// The boot and the network namespace in which something was put in force last; "" where kernel.json
+// does not say.
+struct Where {
+  std::string boot_id;
+  std::string network_namespace;
+};
+Where where_of(std::string_view text);
 
 }  // namespace rolewall::apply

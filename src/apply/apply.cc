@@ -11,6 +11,7 @@
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/elements.h"
+#include "apply/elsewhere.h"
 #include "apply/found_state.h"
 #include "apply/guard.h"
 #include "apply/interrupted.h"
@@ -498,6 +499,11 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   if (!state) return std::unexpected(std::move(state).error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
+  const bool was_elsewhere = is_elsewhere(state_directory, world);
+  // Nobody can tell here what of that came into force.
+  if (was_elsewhere && what_waits(state_directory, world).pending) {
+    return std::unexpected(refuse_elsewhere(state_directory, world).error());
+  }
   clear_interrupted(*state, **kernel, world);
   const auto overdue = end_what_is_over(world, *state, **kernel);
   // Else what nobody confirmed would be what was in force before.
@@ -510,6 +516,10 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
     return std::unexpected(std::move(error));
   }
   Apply apply(snapshot, **wanted, *state, world, **kernel, options);
+  if (was_elsewhere) {
+    apply.note(elsewhere_in_words(state_directory) +
+               ", and this one's in its place from now on: --state-dir keeps them apart");
+  }
   if (!overdue) apply.note(overdue.error().message);
   if (overdue && *overdue) apply.note(in_words(**overdue));
   return apply.run();

@@ -232,7 +232,8 @@ struct Status {
   // In which world it came into force; absent where no record says it, as on a full disk.
   std::optional<bool> same_boot;
   std::optional<bool> same_namespace;
-  std::string unreadable;  // why what was applied last cannot be read; "": it can
+  bool is_elsewhere = false;  // what is recorded is in force in another network namespace
+  std::string unreadable;     // why what was applied last cannot be read; "": it can
   std::string distrusted;  // why nothing of the state directory is read, and how to mend it; or ""
   std::optional<Pending> pending;
   bool overdue = false;               // `pending` should have been rolled back by now

@@ -9,6 +9,7 @@
 
 #include "apply/ask_guard.h"
 #include "apply/ban_log.h"
+#include "apply/elsewhere.h"
 #include "apply/file_lock.h"
 #include "apply/kernel.h"
 #include "apply/run_time_jumps.h"
@@ -175,6 +176,7 @@ Result<void> may_record(const std::string& state_directory) {
 Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
                         const World& world) {
   TRY(may_record(state_directory));
+  TRY(refuse_elsewhere(state_directory, world));
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Added added;
   const RunTimeSteps steps{.bans = entry.banned.has_value(), .openings = entry.opened.has_value()};
@@ -232,6 +234,7 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
 Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
                              const World& world, GuardCall* guard) {
   TRY(may_record(state_directory));
+  TRY(refuse_elsewhere(state_directory, world));
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<Place> place = find_place(entry, state_directory, world);
   const bool has_no_table =

@@ -10,6 +10,7 @@
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/commit.h"
+#include "apply/elsewhere.h"
 #include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/restore.h"
@@ -44,6 +45,9 @@ class Boot {
     kernel_ = std::move(*kernel);
     if (const auto known = check_format(directory_); !known) return pass_over(known.error());
     for (std::string& problem : damaged_links(directory_)) say(std::move(problem));
+    if (is_elsewhere(directory_, world_)) {
+      say(elsewhere_in_words(directory_) + ", and from now on is recorded as in force in this one");
+    }
     if (state_) clear_interrupted(*state_, *kernel_, world_);
     const std::optional<Pending> pending = read_what_waits();
     if (pending && pending->boot_id == world_.boot_id()) return put_back_what_waits(*pending);
@@ -240,7 +244,8 @@ Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string&
                 .problems = std::move(put->problems)};
   Event event = event_now(world, EventKind::FellBack);
   if (const auto number = boot_number(state_directory)) event.from = *number;
-  event.to = event.from;
+  // The record stays as it is: the next boot may load it.
+  event.to = current_number(state_directory).value_or(event.from);
   event.why = why;
   event.instead = instead;
   Result<std::optional<StateDirectory>> state = StateDirectory::open_existing(state_directory);

@@ -81,13 +81,6 @@ std::unexpected<Error> not_confirmed(const std::string& directory, const World& 
 }  // namespace
 
 Result<Confirmed> confirm(const std::string& state_directory, const World& world) {
-  if (const auto there = current_applied(state_directory);
-      there && *there && is_elsewhere(**there, world)) {
-    return fail(ErrorKind::Refused,
-                fmt::format("{}: what is recorded there is in force in another network namespace: "
-                            "confirm it there. Nothing was confirmed",
-                            state_directory));
-  }
   auto opened = open_to_write(state_directory, world);
   if (!opened && is_unwritable(opened.error()))
     return not_confirmed(state_directory, world, std::move(opened).error());

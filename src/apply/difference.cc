@@ -54,6 +54,7 @@
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
+#include "ruleset/rule_parts.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::apply {
@@ -270,9 +271,21 @@ class Comparison {
     }
   }
 
-  static bool counts_for_what_follows(const Chain& chain, const Rule& rule) {
-    const bool is_excess = chain.name == own::excess_chain(rule.comment.text());
-    return counts(rule) && (is_step(rule) || is_excess);
+  // Whether a count that went on would be taken for something else. What a policy's rule has let in
+  // is its count without what its limits have denied: so the two begin anew together.
+  bool means_another(const Chain& there, std::size_t i, const Chain& wanted, std::size_t j) const {
+    const Rule& rule = wanted.rules[j];
+    if (is_step(rule)) return !end_alike(there, i, wanted, j);
+    const std::string excess = own::excess_chain(rule.comment.text());
+    const bool is_of_rule = wanted.name == rule.comment.text() || wanted.name == excess;
+    return is_of_rule && denies(live_names_.chain(excess)) != denies(wanted_names_.chain(excess));
+  }
+
+  static bool denies(const Chain* chain) {
+    return chain != nullptr && std::ranges::any_of(chain->rules, [](const Rule& rule) {
+             const Verdict* verdict = final_verdict(rule);
+             return rejects(rule) || (verdict != nullptr && verdict->code == VerdictCode::Drop);
+           });
   }
 
   void change_rules(const Chain& there, std::size_t chain) {
@@ -284,8 +297,8 @@ class Comparison {
       });
     });
     for (std::size_t i = 0; i < matches.size(); ++i) {
-      if (matches[i].live && counts_for_what_follows(wanted, wanted.rules[i]) &&
-          !end_alike(there, *matches[i].live, wanted, i)) {
+      if (matches[i].live && counts(wanted.rules[i]) &&
+          means_another(there, *matches[i].live, wanted, i)) {
         matches[i] = {};
       }
     }
@@ -299,8 +312,7 @@ class Comparison {
     const bool first_goes =
         std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
     if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live &&
-        (!counts_for_what_follows(wanted, wanted.rules.front()) ||
-         end_alike(there, 0, wanted, 0))) {
+        !means_another(there, 0, wanted, 0)) {
       take_count(there.rules.front(), result_.table.chains[chain].rules.front());
     }
     add_rules(chain, matches, there);

@@ -155,8 +155,16 @@ class Stack {
   std::vector<State> states_;
 };
 
+// What was in force before the first of them.
+Number begins_with(const std::vector<Event>& events) {
+  if (events.empty()) return std::nullopt;
+  const Event& first = events.front();
+  // What could not be loaded need not be what is recorded as in force.
+  return first.kind == EventKind::FellBack ? first.to : first.from;
+}
+
 Stack stack_of(const std::vector<Event>& events) {
-  Stack stack(events.empty() ? Number() : events.front().from);
+  Stack stack(begins_with(events));
   for (const Event& event : events) {
     switch (event.kind) {
       case EventKind::Applied:

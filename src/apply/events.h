@@ -34,7 +34,7 @@ enum class EventKind : std::uint8_t {
   RolledBack,  // by hand
   Disabled,    // nothing is in force, nor will be after a boot
   Dropped,     // at a boot: nobody had confirmed `from`
-  FellBack,    // at a boot: `from` could not be loaded
+  FellBack,    // at a boot: `from` could not be loaded; the record says `to`, as before
   Recovered,   // at a boot after that: `to` was loaded
   Refreshed,   // `to` is in force in place of `from`: its names' addresses, or what expired
 };

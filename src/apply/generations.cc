@@ -11,6 +11,7 @@
 #include "apply/state_files.h"
 #include "apply/state_format.h"
 #include "apply/state_links.h"
+#include "base/file.h"
 #include "print/print.h"
 
 namespace rolewall::apply {
@@ -23,6 +24,7 @@ constexpr std::size_t kMaxApplied = std::size_t{1} << 26;  // the addresses of a
 // An error of kind Usage.
 Result<void> check_that_it_is_kept(const std::string& directory, std::uint32_t generation) {
   if (is_there(directory, folder_of(generation))) return {};
+  if (errno == EACCES) return io_error(directory, EACCES);
   return fail(ErrorKind::Usage,
               fmt::format("generation {} is not kept (`rolewall history` lists the kept ones)",
                           generation));

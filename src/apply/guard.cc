@@ -148,11 +148,23 @@ class Guard {
     }
   }
 
+  // Of many courses that may be gone, few are told of.
+  static eval::Options without_words(Others others) {
+    eval::Options options = how(others);
+    options.word_tests = false;
+    return options;
+  }
+  Course in_words(const Course& course, std::span<const eval::Turn> turns, eval::Options options) {
+    options.word_tests = true;
+    options.most_courses = 1;
+    return evaluator_.converse(turns, options, &course.taken).ways.front();
+  }
+
   // (2): what passes today, answer for answer. Ours may change what theirs see, and then they are
   // asked, too.
   void compare(const Lifeline& line, std::span<const eval::Turn> turns) {
-    eval::Options options =
-        how(ours_interferes_ && !is_shown_the_same(turns) ? Others::Asked : Others::LetPass);
+    eval::Options options = without_words(
+        ours_interferes_ && !is_shown_the_same(turns) ? Others::Asked : Others::LetPass);
     const Courses courses = follow(turns, options);
     if (!courses.complete) not_all_compared(line);
     for (const Course& course : courses.ways) {
@@ -164,7 +176,7 @@ class Guard {
       const auto passed = std::ranges::find_if(
           today.ways, [&](const Course& each) { return passes(each, line, before_, true); });
       if (passed != today.ways.end() && !goes) {
-        lose(line, reason_to_lose(line, course));
+        lose(line, reason_to_lose(line, in_words(course, turns, options)));
         return;
       }
       if (passed != today.ways.end() && source_of(passed->turns.front().after) != *source) {
@@ -177,7 +189,8 @@ class Guard {
           {line.what,
            fmt::format(
                "{}, after {} has changed the packet or its tracking; this is so today as well",
-               reason_of(course.turns.back()), fmt::join(interfering_, ", ")),
+               reason_of(in_words(course, turns, options).turns.back()),
+               fmt::join(interfering_, ", ")),
            ""});
     }
   }
@@ -186,7 +199,7 @@ class Guard {
   // sees today, whatever the rest of them do: then it does the same, and has not to be asked, rule
   // by rule, however many of its rules are not known to match.
   bool is_shown_the_same(std::span<const eval::Turn> turns) {
-    eval::Options options = how(Others::LetPass);
+    eval::Options options = without_words(Others::LetPass);
     options.note_shown = true;
     const auto is_shown = [](const Course& one, const Course& other) {
       return std::ranges::equal(one.turns, other.turns, {}, &eval::Journey::shown,
@@ -241,7 +254,7 @@ class Guard {
     constexpr std::size_t kEnough = 16;
     constexpr std::size_t kOnceNamed = 4;
     if (is_all_noted()) return;
-    eval::Options options = how(Others::Asked);
+    eval::Options options = without_words(Others::Asked);
     options.most_courses = noted_.empty() ? kEnough : kOnceNamed;
     const Courses courses = evaluator_.converse(turns, options);
     for (const Course& course : courses.ways) {
@@ -249,7 +262,9 @@ class Guard {
       const bool denied = last.fate() != eval::Fate::Accept && !last.hooks.empty() &&
                           last.hooks.back().decided && last.hooks.back().decision.table != kOurs;
       if (denied && is_first_note(last.hooks.back().decision.table, "denies")) {
-        answer_.notes.push_back({line.what, reason_of(last) + "; it is so today as well", ""});
+        const Course told = in_words(course, turns, options);
+        answer_.notes.push_back(
+            {line.what, reason_of(told.turns.back()) + "; it is so today as well", ""});
       }
     }
     for (const Course& course : courses.ways) {
@@ -406,8 +421,12 @@ class Guard {
       reason += fmt::format(" by {}, {}", by, table_name(table));
     }
     if (!last.reason.empty()) reason += ": " + last.reason;
-    for (const eval::Condition& condition : way.conditions) {
-      reason += clause_of(condition);
+    // Of a thousand draws the first tell enough.
+    constexpr std::size_t kMostClauses = 5;
+    const std::size_t told = std::min(way.conditions.size(), kMostClauses);
+    for (std::size_t i = 0; i < told; ++i) reason += clause_of(way.conditions[i]);
+    if (const std::size_t more = way.conditions.size() - told; more != 0) {
+      reason += fmt::format(", and {} more such condition{}", more, more == 1 ? "" : "s");
     }
     return reason;
   }

@@ -48,6 +48,15 @@ bool record_prepared(StateDirectory& state, Kernel& kernel, const World& world) 
   return record_applied(state, world, *current, prepared).has_value();
 }
 
+// What it said the history says, up to now: the event of an apply that was interrupted, which is
+// written next, says nothing of it, for who was interrupted had not made it anew.
+void make_lost_boot_link(StateDirectory& state) {
+  if (!is_lost(state.path(), kBootLink)) return;
+  const auto boots = boot_number(state.path());
+  if (!boots) return;
+  [[maybe_unused]] const auto made = state.make_boot(*boots);
+}
+
 // Where it says of something that never was in force, or is confirmed, that it waits.
 void clear_pending(StateDirectory& state, Kernel& kernel, const World& world) {
   const auto armed = read_pending(state.path());
@@ -83,10 +92,13 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
   // After a restart nothing is in force of what was not recorded.
   const bool of_this_boot = armed.boot_id == world.boot_id();
   if (of_this_boot && !is_table_of(live, directory, *current)) return may_have_come();
-  const auto waits = unconfirmed_by(events->all);
-  if (!waits || waits->what != *current) return std::nullopt;
   // What a boot loads was confirmed, though the history had no room for it.
-  if (const auto boots = boot_number(directory); boots && *boots == *current) return std::nullopt;
+  const auto boots = boot_number(directory);
+  if (boots && *boots == *current) return std::nullopt;
+  auto waits = unconfirmed_by(events->all);
+  // Of a history that is lost the links are left.
+  if (events->all.empty() && boots) waits = Unconfirmed{*current, *boots};
+  if (!waits || waits->what != *current) return std::nullopt;
   Pending before = armed;
   before.generation = waits->what;
   before.former = waits->confirmed;
@@ -101,6 +113,7 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
 }
 
 void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world) {
+  make_lost_boot_link(state);
   clear_pending(state, kernel, world);
   write_missing_events(state, world);
   // What waited before it waits no more: it was for good, or pending.json would be of it.

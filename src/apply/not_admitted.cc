@@ -123,6 +123,7 @@ class OpenJudge {
       found_.spared.push_back(connection);
       return;
     }
+    if (goes_on_turned(connection)) found_.turned.push_back(connection);
     const bool sends = said.word == Word::Sends;
     // What is announced passes as related, while its helper is asked for.
     std::string today(connection.is_expected ? net::step::kEstablished : "");
@@ -131,6 +132,17 @@ class OpenJudge {
     cut_[key_of(netlink::ConntrackTuple{connection.protocol, connection.from, connection.to})] = {
         group.denied_by, group.sent_to};
     put_into(group, connection);
+  }
+
+  bool goes_on_turned(const OpenConnection& connection) {
+    const bool is_passed_on = !is_own(facts_.machine, connection.from.address) &&
+                              !is_own(facts_.machine, connection.answered_by.address);
+    if (connection.protocol != net::protocol::kTcp || !is_passed_on ||
+        !facts_.machine.conntrack.tcp_loose) {
+      return false;
+    }
+    const OpenConnection turned = turned_round(connection);
+    return word_on(turned, first_packets(turned)).word == Word::Admits;
   }
 
   void put_into(CutGroup& group, const OpenConnection& connection) {
@@ -265,15 +277,16 @@ class OpenJudge {
     return {};
   }
 
-  // Whether its first packet would be translated to another host than the one that answers it.
+  // Whether its first packet would be translated to another place than the one that answers it.
   Said elsewhere(const OpenConnection& connection, const Journey& way) const {
-    const bool was_translated = connection.answered_by.address != connection.to.address;
+    const auto differ = [](const auto& one, const auto& other) {
+      return one.address != other.address || one.port != other.port;
+    };
+    const bool was_translated = differ(connection.answered_by, connection.to);
     if (!way.knows_after || way.hooks.empty() || connection.is_expected) return {};
     const Endpoint to = destination_of(way.after, connection.protocol);
-    const bool is_translated = to.address != connection.to.address;
-    if ((!was_translated && !is_translated) || to.address == connection.answered_by.address) {
-      return {};
-    }
+    const bool is_translated = differ(to, connection.to);
+    if ((!was_translated && !is_translated) || !differ(to, connection.answered_by)) return {};
     const bool stays_here = is_own(facts_.machine, connection.answered_by.address) &&
                             is_own(facts_.machine, to.address);
     if (stays_here) return {};
@@ -476,6 +489,7 @@ Result<CutOff> cut_not_admitted(Kernel& kernel, const ruleset::Table& wanted,
     const Result<NotAdmitted> found = not_admitted(kernel, wanted, facts, now_ns);
     if (!found) return std::unexpected(found.error());
     cut.spared = found->spared;
+    if (round == 0) cut.turned = found->turned;
     cut.unclear = found->unclear;
     cut.complete = found->all.empty();
     if (found->all.empty()) break;

@@ -40,6 +40,10 @@ struct NotAdmitted {
   std::vector<OpenConnection> all;
   std::vector<CutGroup> groups;        // the largest first
   std::vector<OpenConnection> spared;  // of administrators: they would be denied, and go on
+  // Of `all`, those passed on that cannot be ended: the next packet from the other end is new to
+  // the rules and they admit it, and nf_conntrack_tcp_loose has it taken for a connection's
+  // beginning.
+  std::vector<OpenConnection> turned;
   std::size_t unclear = 0;
   std::vector<Unclear> first_unclear;  // kMostUnclear of them at most
 };
@@ -63,6 +67,7 @@ struct CutOff {
   std::size_t connections = 0;
   netlink::Ended ended;
   std::vector<OpenConnection> spared;
+  std::vector<OpenConnection> turned;  // as NotAdmitted's
   std::size_t unclear = 0;
   bool complete = true;  // false: after the last round there was still something
 };

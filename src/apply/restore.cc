@@ -8,6 +8,7 @@
 #include "apply/ask_guard.h"
 #include "apply/bans.h"
 #include "apply/commit.h"
+#include "apply/elsewhere.h"
 #include "apply/interrupted.h"
 #include "apply/machine_facts.h"
 #include "apply/open_sessions.h"
@@ -43,6 +44,7 @@ std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former
 
 Result<std::optional<Writer>> open_to_write(const std::string& state_directory,
                                             const World& world) {
+  TRY(refuse_elsewhere(state_directory, world));
   Result<std::optional<StateDirectory>> state = StateDirectory::open_existing(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
   if (!*state) return std::nullopt;

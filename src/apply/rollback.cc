@@ -7,6 +7,7 @@
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/commit.h"
+#include "apply/elsewhere.h"
 #include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/notice.h"
@@ -175,6 +176,7 @@ class Unrecorded {
  private:
   Result<void> look() {
     TRY(check_format(directory_));
+    TRY(refuse_elsewhere(directory_, world_));
     auto kernel = world_.open_kernel();
     if (!kernel) return std::unexpected(std::move(kernel).error());
     kernel_ = std::move(*kernel);

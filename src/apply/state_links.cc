@@ -104,6 +104,11 @@ Result<Number> boot_number(const std::string& directory) {
   return linked_or_logged(directory, kBootLink, confirmed_by);
 }
 
+bool is_lost(const std::string& directory, std::string_view name) {
+  const auto link = linked(directory, name);
+  return !link || !link->is_there;
+}
+
 std::vector<std::string> damaged_links(const std::string& directory) {
   std::vector<std::string> problems;
   for (const std::string_view name : {kCurrentLink, kBootLink}) {

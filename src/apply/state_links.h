@@ -28,6 +28,9 @@ Result<std::vector<std::uint32_t>> list_generations(const std::string& directory
 Result<std::optional<std::uint32_t>> current_number(const std::string& directory);
 Result<std::optional<std::uint32_t>> boot_number(const std::string& directory);
 
+// Whether it is gone or damaged, so that the history alone says where it led.
+bool is_lost(const std::string& directory, std::string_view name);
+
 // Which of the links are damaged, in words.
 std::vector<std::string> damaged_links(const std::string& directory);
 

@@ -8,6 +8,7 @@
 #include "apply/ban_log.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
+#include "apply/elsewhere.h"
 #include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/known_names.h"
@@ -130,6 +131,7 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     status.unreadable = status.distrusted;
     return std::nullopt;
   }
+  status.is_elsewhere = is_elsewhere(state_directory, world);
   Waiting waiting = whatever_waits(state_directory);
   if (is_format_damaged(state_directory)) {
     // While something waits, an apply alone would be refused.

@@ -37,7 +37,7 @@ std::optional<Unconfirmed> unconfirmed(const std::string& directory) {
 // for that.
 std::string last_boot(const std::string& directory) {
   const auto text = read_state_file(directory, kKernelFile, kMaxKernelFile);
-  return text ? boot_of(*text) : "";
+  return text ? where_of(*text).boot_id : "";
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ void add_network(const eval::Packet& packet, std::vector<Open>& open) {
   open.push_back({1, 2, fmt::format("dscp={}", bytes[1] >> 2)});
   open.push_back({2, 4, fmt::format("length={}", size)});
   open.push_back({4, 6, fmt::format("an IP identification of {}", eval::be16(bytes + 4))});
-  open.push_back({6, 8, fmt::format("df={}", (bytes[6] & 0x40) != 0 ? 1 : 0)});
+  open.push_back({6, 7, fmt::format("df={}", (bytes[6] & 0x40) != 0 ? 1 : 0)});
   open.push_back({8, 9, fmt::format("ttl={}", bytes[8])});
 }
 

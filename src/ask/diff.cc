@@ -260,6 +260,9 @@ class HostDiffer {
     return all;
   }
   const std::vector<std::string>& not_compared() const { return difference_.unlike(); }
+  std::vector<std::string> assumed() const {
+    return {difference_.assumed().begin(), difference_.assumed().end()};
+  }
   // What differs by the analyser, and nothing shows it.
   const std::vector<std::string>& unconfirmed() const { return unconfirmed_; }
 
@@ -450,12 +453,13 @@ Differ::OfHost Differ::compare(const ruleset::Snapshot& before, const ruleset::S
       found.classes = differ.classes(found.mistakes);
       found.not_proven = differ.unconfirmed();
       found.not_compared = differ.not_compared();
+      found.assumed = differ.assumed();
       return true;
     });
     if (!done) {
       found.classes.clear();
       found.mistakes.clear();
-      found.not_proven = {done.error().why};
+      found.not_proven = {fmt::format("{}: the budget has ended", done.error().why)};
     }
   }
   add(found, after.host.name);
@@ -468,6 +472,7 @@ void Differ::add(const OfHost& found, const std::string& host) {
   std::ranges::transform(found.not_proven, std::back_inserter(diff_.not_proven), of_host);
   std::ranges::transform(found.mistakes, std::back_inserter(diff_.mistakes), of_host);
   std::ranges::transform(found.not_compared, std::back_inserter(diff_.not_compared), of_host);
+  std::ranges::transform(found.assumed, std::back_inserter(diff_.assumed), of_host);
   for (const DiffClass& one : found.classes) add(one);
 }
 

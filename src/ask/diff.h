@@ -79,6 +79,9 @@ struct Diff {
   std::vector<std::string> mistakes;
   // What differs and is not compared: "web-01: chain i of table netdev t is another".
   std::vector<std::string> not_compared{};
+  // What the rulesets do not tell and is taken for the same on both sides: "web-01: the order of
+  // chain inet a x and chain inet b y, both at priority 0".
+  std::vector<std::string> assumed{};
 
   bool is_proof() const { return not_proven.empty() && mistakes.empty() && not_compared.empty(); }
   std::size_t count(DiffKind kind) const;
@@ -100,6 +103,7 @@ class Differ {
     std::vector<std::string> not_proven;  // why
     std::vector<std::string> mistakes;
     std::vector<std::string> not_compared{};
+    std::vector<std::string> assumed{};
   };
   // Adds it.
   OfHost compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after);

@@ -24,13 +24,20 @@ std::uint64_t second_half(std::string_view name, std::uint8_t filler) {
 std::optional<Diagram> PacketSets::packets(const policy::PacketWords& words,
                                            const AskedPart& part) {
   if (words.fragment || words.time_ns) return std::nullopt;
+  const Diagram ends = d_.both(in(Part::Source4, Part::Source6, part.from),
+                               in(Part::Destination4, Part::Destination6, part.to));
+  const Diagram headers = d_.both(d_.both(ends, of_service(words)), of_options(words));
+  // Nothing is left of such words in the space, and of nothing everything holds.
+  if (!words.service.literals.empty() && d_.both(headers, space_.extended()) != analyze::kNothing) {
+    throw analyze::BudgetEnded{
+        "it names an extension header of IPv6 (protocol/51, AH, is one), and such packets are "
+        "outside "
+        "of every proof: what follows that header decides as well"};
+  }
   Diagram all =
       words.state ? is(space_.state(), ct_state_of(*words.state)) : space_.first_packets();
-  all = d_.both(all, d_.both(in(Part::Source4, Part::Source6, part.from),
-                             in(Part::Destination4, Part::Destination6, part.to)));
-  all = d_.both(all, of_service(words));
+  all = d_.both(all, headers);
   all = d_.both(all, by_devices(words, part));
-  all = d_.both(all, of_options(words));
   all = d_.both(all, of_owner(part.does == Does::Send ? words.user : std::nullopt));
   return d_.both(all, space_.packets());
 }

@@ -51,6 +51,11 @@ struct Proof {
   std::vector<std::string> as_long_as = {};
 };
 
+// Beside what holds always: no rule says it, and nobody has asked it.
+inline constexpr std::string_view kByRulesAlone =
+    "this is of rules alone: what the IP stack discards by itself counts as not denied (rp_filter, "
+    "a source that no host has, no route, a host that does not forward, no hop left)";
+
 class Prover {
  public:
   // Holds references. The site must not forget a host meanwhile.

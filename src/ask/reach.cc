@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -178,11 +179,21 @@ class ReachAsker {
     count_ += more.size();
     if (gave_up()) {
       return fail(ErrorKind::Usage,
-                  fmt::format("more than {} packets would have to be asked: name one or both ends",
-                              most_packets_));
+                  fmt::format("more than {} packets would have to be asked: name one end, as "
+                              "`rolewall reach {}` does, or both",
+                              most_packets_, an_end()));
     }
     samples.insert(samples.end(), more.begin(), more.end());
     return {};
+  }
+
+  // For an example: a role, where there is one.
+  std::string an_end() const {
+    const std::vector<std::string> ends = reach_ends(policy_);
+    const auto role = std::ranges::find_if(policy_.files, [](const policy::RuleFile& file) {
+      return file.is_role && !file.hosts.empty();
+    });
+    return role == policy_.files.end() ? ends.front() : role->name;
   }
 
   // How many more there are that are alike, of the hosts that the end stands for.
@@ -256,23 +267,47 @@ bool is_of_site(const policy::Policy& policy, const std::string& end) {
   });
 }
 
-// `ends`: where none is named.
-Result<std::vector<Reach>> ask_all(const policy::Policy& policy, const ReachQuestion& question,
-                                   const std::vector<std::string>& ends, ReachAsker& asked) {
+using EndPairs = std::vector<std::pair<std::string, std::string>>;
+
+// Of the ends that are asked: the pairs of a network that nobody named apart.
+struct AskedPairs {
+  EndPairs plain;
+  EndPairs of_networks;
+};
+
+AskedPairs pairs_of(const policy::Policy& policy, const ReachQuestion& question,
+                    const std::vector<std::string>& ends) {
   const auto of = [&](const std::string& named) {
     return named.empty() ? ends : std::vector<std::string>{named};
   };
+  const auto is_unnamed_network = [&](const std::string& end) {
+    return end != question.from && end != question.to && is_network(policy, end);
+  };
   const bool both_named = !question.from.empty() && !question.to.empty();
-  std::vector<Reach> found;
+  AskedPairs pairs;
   for (const std::string& from : of(question.from)) {
     for (const std::string& to : of(question.to)) {
       // Between two ends outside nobody is asked.
       const bool some_host = is_of_site(policy, from) || is_of_site(policy, to);
       if (!some_host && question.through.empty() && !both_named) continue;
-      TRY(asked.ask(from, to, found));
+      const bool has_network = is_unnamed_network(from) || is_unnamed_network(to);
+      (has_network ? pairs.of_networks : pairs.plain).emplace_back(from, to);
     }
   }
-  return found;
+  return pairs;
+}
+
+Result<void> ask_all(const EndPairs& pairs, ReachAsker& asked, std::vector<Reach>& found) {
+  for (const auto& [from, to] : pairs) TRY(asked.ask(from, to, found));
+  return {};
+}
+
+// In the order of the ends.
+void put_in_order(std::vector<Reach>& cells, const std::vector<std::string>& ends) {
+  std::map<std::string, std::size_t> order;
+  for (const std::string& end : ends) order.emplace(end, order.size());
+  std::ranges::stable_sort(
+      cells, {}, [&](const Reach& cell) { return std::pair(order[cell.from], order[cell.to]); });
 }
 
 // An end that is none is told as it was written, and not in a packet of ours.
@@ -333,33 +368,30 @@ Result<ReachAnswer> reach(const policy::Policy& policy, policy::Date date, Site&
   TRY(is_end(policy, question.from, "tcp/1 {} > any"));
   TRY(is_end(policy, question.to, "tcp/1 any > {}"));
   TRY(is_end(policy, question.through, "tcp/1 any > any at={}"));
-  std::vector<std::string> ends = reach_ends(policy);
+  const std::vector<std::string> ends = reach_ends(policy);
+  const AskedPairs pairs = pairs_of(policy, question, ends);
   ReachAsker asked(policy, date, site, question);
-  auto found = ask_all(policy, question, ends, asked);
-  if (found) {
-    ReachAnswer answer{std::move(*found), {}, {}};
-    const bool names_all =
-        !question.from.empty() && !question.to.empty() && !question.through.empty();
-    if (answer.cells.empty() && names_all) {
-      ReachQuestion to_itself = question;
-      to_itself.through.clear();
-      ReachAsker once_more(policy, date, site, to_itself);
-      auto translated = translated_by(policy, question, once_more);
-      if (translated) answer.translated = std::move(*translated);
-    }
-    return answer;
+  ReachAnswer answer;
+  TRY(ask_all(pairs.plain, asked, answer.cells));
+  const std::size_t plain = answer.cells.size();
+  if (const auto more = ask_all(pairs.of_networks, asked, answer.cells); !more) {
+    if (!asked.gave_up()) return std::unexpected(more.error());
+    answer.cells.resize(plain);
+    std::ranges::copy_if(ends, std::back_inserter(answer.left_out), [&](const std::string& end) {
+      return end != question.from && end != question.to && is_network(policy, end);
+    });
   }
-  const auto networks = std::ranges::stable_partition(
-      ends, [&](const std::string& end) { return !is_network(policy, end); });
-  std::vector<std::string> left_out(networks.begin(), networks.end());
-  std::erase_if(left_out,
-                [&](const std::string& end) { return end == question.from || end == question.to; });
-  if (!asked.gave_up() || left_out.empty()) return std::unexpected(std::move(found).error());
-  ends.erase(networks.begin(), networks.end());
-  ReachAsker once_more(policy, date, site, question);
-  found = ask_all(policy, question, ends, once_more);
-  if (!found) return std::unexpected(std::move(found).error());
-  return ReachAnswer{std::move(*found), std::move(left_out), {}};
+  put_in_order(answer.cells, ends);
+  const bool names_all =
+      !question.from.empty() && !question.to.empty() && !question.through.empty();
+  if (answer.cells.empty() && names_all) {
+    ReachQuestion to_itself = question;
+    to_itself.through.clear();
+    ReachAsker once_more(policy, date, site, to_itself);
+    auto translated = translated_by(policy, question, once_more);
+    if (translated) answer.translated = std::move(*translated);
+  }
+  return answer;
 }
 
 }  // namespace rolewall::ask

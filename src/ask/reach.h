@@ -51,7 +51,7 @@ struct ReachQuestion {
   std::string from;  // an end in words; "": each of the site's
   std::string to;
   std::string through;  // a host that passes the packets on; "": none is asked
-  std::size_t most_packets = 500'000;
+  std::size_t most_packets = 2'000'000;
 };
 
 // The ends that are asked where none is named, in the site's order.

@@ -288,9 +288,9 @@ int run(const ApplyOptions& options) {
   if (!checked) return report(checked.error());
   if (!checked->passed()) {
     render(err(), site.policy, *checked);
-    err().line(fmt::format("rolewall: {}: {}; {}",
+    err().line(fmt::format("rolewall: {}: {}",
                            options.force ? "overridden" : "refused, nothing was changed",
-                           summary(checked->findings), summary_with_laws(checked->tests)));
+                           summary_of_failures(*checked)));
     if (!options.force) return kNo;
   }
   ask::find_limit_on_management(site.policy, site.date, wanted->host, checked->findings);

@@ -123,6 +123,9 @@ void print_text(const LoadedSite& site, const ask::Checked& checked,
     if (!laws.empty()) out().line(fmt::format("laws     {}{}", laws, beside(names)));
     const std::string rests_on = what_laws_rest_on(checked.tests);
     if (!rests_on.empty()) out().line("         " + printable(rests_on));
+    if (has_laws_of_rules_alone(checked.tests)) {
+      out().line(fmt::format("         [[always]]: {}", ask::kByRulesAlone));
+    }
     std::size_t rules = 0;
     for (const ask::HostSize& host : checked.hosts) rules += host.rules;
     out().line(fmt::format("compile  {}, {}", counted(checked.hosts.size(), "host"),

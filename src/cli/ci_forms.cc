@@ -64,6 +64,17 @@ ReportItem about_words(const Report& report, const Paths& paths, Severity severi
   return item;
 }
 
+// The packet, and who lets it pass or denies it.
+std::string packet_and_rule(const ask::Answer& answer) {
+  std::string text = answer.packet;
+  const ask::Hop* hop = ask::deciding_hop(answer);
+  if (hop == nullptr || !hop->decided_by) return text;
+  const ask::DecidedBy& by = *hop->decided_by;
+  text += fmt::format(" by {}", by.rule.empty() ? by.chain : by.rule);
+  if (!by.file.empty()) text += fmt::format(", {}:{}", by.file, by.line);
+  return text;
+}
+
 void add_tests(const Report& report, const Paths& paths, std::vector<ReportItem>& items) {
   const auto add = [&](Severity severity, std::string_view code, const ask::TestCase& test_case,
                        const std::string& what) {
@@ -75,7 +86,7 @@ void add_tests(const Report& report, const Paths& paths, std::vector<ReportItem>
   for (const ask::TestFailure& failure : report.tests->failures) {
     const ask::TestCase& test_case = report.tests->cases[failure.test_case];
     if (!shown.insert(test_case.packet).second) continue;
-    add(Severity::Error, kTestFailed, test_case, failure.wrong);
+    add(Severity::Error, kTestFailed, test_case, what_is_wrong(failure));
   }
   for (const auto& [index, why] : report.tests->not_proven) {
     const ask::TestCase& test_case = report.tests->cases[index];
@@ -104,8 +115,13 @@ std::string_view law_code(const ask::LawCase& law) {
 
 std::string what_is_wrong(const ask::LawCase& law) {
   if (law.proof.outcome != ask::Proof::Outcome::Broken) return "is not proven: " + law.proof.why;
-  return fmt::format("is broken: {} is {}", law.proof.counterexample->packet,
-                     law.law->kind == policy::LawKind::Never ? "accepted" : "denied");
+  return fmt::format("is broken: {}: {}",
+                     law.law->kind == policy::LawKind::Never ? "accepted" : "denied",
+                     packet_and_rule(*law.proof.counterexample));
+}
+
+std::string what_is_wrong(const ask::TestFailure& failure) {
+  return fmt::format("{}: {}", failure.wrong, packet_and_rule(failure.answer));
 }
 
 std::vector<ReportItem> items_of(const Report& report) {

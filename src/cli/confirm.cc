@@ -20,6 +20,7 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_diff.h"
+#include "cli/screen.h"
 #include "cli/state_options.h"
 
 namespace rolewall::cli {
@@ -40,6 +41,7 @@ struct RollbackOptions {
 struct HistoryOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   bool packets = false;
+  bool all = false;
   std::string format = "text";
 };
 
@@ -240,7 +242,7 @@ class GenerationPackets {
   std::map<std::uint32_t, std::uint32_t> before_;
 };
 
-void say_packets(const GenerationPackets* packets, std::uint32_t generation) {
+void add_packets(const GenerationPackets* packets, std::uint32_t generation, Screen& screen) {
   constexpr std::size_t kMostClasses = 5;
   const ask::Diff* diff = packets == nullptr ? nullptr : packets->of(generation);
   if (diff == nullptr) return;
@@ -248,7 +250,7 @@ void say_packets(const GenerationPackets* packets, std::uint32_t generation) {
        short_lines(out(), *diff, kMostClasses,
                    fmt::format("rolewall diff generation:{} generation:{}",
                                packets->before(generation), generation)))
-    out().line("         " + line);
+    screen.line("         " + line);
 }
 
 // The newest first. Generations of which no event says anything stand where their numbers and times
@@ -317,10 +319,12 @@ int list(const HistoryOptions& options) {
   if (history->generations.empty() && history->events.empty()) {
     out().line("nothing was applied yet");
   }
+  Screen screen(out());
   for (const HistoryLine& line : lines_of(*history)) {
-    out().line(printable(line.text));
-    if (line.applied) say_packets(packets, *line.applied);
+    screen.line(printable(line.text));
+    if (line.applied) add_packets(packets, *line.applied, screen);
   }
+  screen.show(options.all, "rolewall history --all");
   return kDone;
 }
 
@@ -377,13 +381,15 @@ void add_rollback(Program& program) {
 }
 
 void add_history(Program& program) {
-  Verb verb = program.add_verb(kServerVerbs, "history",
-                               "list what was applied, confirmed, rolled back: when and by whom",
-                               "  sudo rolewall history\n"
-                               "  sudo rolewall history --packets\n"
-                               "  sudo rolewall history --format json");
+  Verb verb = program.add_verb(
+      kServerVerbs, "history", "list what was applied, confirmed, rolled back: when and by whom",
+      "  sudo rolewall history            the newest, as many as a screen holds\n"
+      "  sudo rolewall history --all\n"
+      "  sudo rolewall history --packets\n"
+      "  sudo rolewall history --format json");
   auto options = std::make_shared<HistoryOptions>();
   add_state_option(verb, options->state_directory);
+  verb.add_flag("--all", options->all, "all of it, however long");
   verb.add_flag("--packets", options->packets,
                 "show which packets' fate each generation has changed");
   add_format_option(verb, options->format, {"text", "json"});

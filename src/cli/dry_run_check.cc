@@ -13,6 +13,7 @@
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
+#include "ruleset/rule_parts.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::cli {
@@ -44,6 +45,15 @@ bool asks_the_past(const ruleset::Rule& rule, const ruleset::TableIndex& table) 
     }
     return true;
   });
+}
+
+// A rule that only writes a line: its limit is about lines, and whether it ran says nothing of the
+// packet.
+bool only_logs(const ruleset::Rule& rule) {
+  const bool logs = std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
+    return std::holds_alternative<ruleset::Log>(expr);
+  });
+  return logs && ruleset::final_verdict(rule) == nullptr && !ruleset::rejects(rule);
 }
 
 std::uint64_t now_ns() {
@@ -123,11 +133,11 @@ DryRunCheck::Difference DryRunCheck::difference(const eval::Journey& journey,
     }
     auto step = ours.steps.begin();
     const auto skip = [&] {
-      while (step != ours.steps.end() && !step->matched) ++step;
+      while (step != ours.steps.end() && (!step->matched || only_logs(rule_at(*step)))) ++step;
     };
     skip();
     for (const sandbox::Step& ran : theirs.path) {
-      if (ran.rule == sandbox::Step::kEnd) continue;
+      if (ran.rule == sandbox::Step::kEnd || only_logs(rule_at(ran))) continue;
       const bool same = step != ours.steps.end() && step->table == ran.table &&
                         step->chain == ran.chain && step->rule == ran.rule;
       if (!same) {
@@ -155,8 +165,9 @@ bool DryRunCheck::may_have_been_spent(const eval::Journey& journey, Hook up_to) 
   for (const eval::HookResult& hook : journey.hooks) {
     if (hook.hook > up_to) break;
     for (const eval::Step& step : hook.steps) {
+      const ruleset::Rule& rule = rule_at(step);
+      if (only_logs(rule)) continue;
       const ruleset::Table& table = snapshot_.ruleset.tables[step.table];
-      const ruleset::Rule& rule = table.chains[step.chain].rules[step.rule];
       if (asks_the_past(rule, ruleset::TableIndex(table))) return true;
     }
   }

@@ -40,6 +40,11 @@ class DryRunCheck {
   };
   Difference difference(const eval::Journey& journey, const sandbox::Observation& seen) const;
   bool may_have_been_spent(const eval::Journey& journey, ruleset::Hook up_to) const;
+  // REQUIRES: no end of a chain.
+  template <class Step>
+  const ruleset::Rule& rule_at(const Step& step) const {
+    return snapshot_.ruleset.tables[step.table].chains[step.chain].rules[step.rule];
+  }
   std::string name_of_rule(std::uint32_t table, std::uint32_t chain, std::uint32_t rule) const;
 
   const ruleset::Snapshot& snapshot_;

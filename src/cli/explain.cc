@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/suggest.h"
+#include "cli/ci_forms.h"
 #include "cli/exit_status.h"
 #include "cli/finding_pages.h"
 #include "cli/program.h"
@@ -138,6 +139,14 @@ int explain_code(const policy::CodeRow& row) {
   return kDone;
 }
 
+int explain_code(const JudgedCode& row) {
+  out().line(fmt::format("{}: {} {} of `check`: {}", row.word,
+                         row.severity == Severity::Error ? "an" : "a", name_of(row.severity),
+                         row.meaning));
+  show_page(row.word);
+  return kDone;
+}
+
 int explain_code(const observe::CodeRow& row) {
   out().line(fmt::format("{}: a finding of `status`: {}", row.word, row.meaning));
   show_page(row.word);
@@ -151,6 +160,10 @@ int run(const ExplainOptions& options) {
   if (const policy::CodeRow* row = policy::find_code(options.rule)) return explain_code(*row);
   if (const observe::CodeRow* row = observe::find_code(options.rule)) return explain_code(*row);
   std::vector<std::string> names;
+  for (const JudgedCode& row : kJudgedCodes) {
+    if (options.rule == row.word) return explain_code(row);
+    names.emplace_back(row.word);
+  }
   for (const policy::CodeRow& row : policy::code_table()) names.emplace_back(row.word);
   for (const observe::CodeRow& row : observe::code_table()) names.emplace_back(row.word);
   if (options.rule.find_first_of(".(") == std::string::npos) {

@@ -74,6 +74,14 @@ std::string failure(std::string_view type, std::string_view message, std::string
                      xml(message), xml(text));
 }
 
+void add_line(std::string& text, const std::string& line) {
+  text += (text.empty() ? "" : "\n") + line;
+}
+
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
+
 std::string said(std::string_view text) {
   return fmt::format("      <system-out>{}</system-out>\n", xml(text));
 }
@@ -95,7 +103,9 @@ Suite findings_suite(const Report& report, const std::vector<ReportItem>& items)
 Suite tests_suite(const Report& report) {
   const ask::TestReport& tests = *report.tests;
   std::map<std::size_t, std::string> wrong;  // by test case
-  for (const ask::TestFailure& each : tests.failures) wrong.emplace(each.test_case, each.wrong);
+  for (const ask::TestFailure& each : tests.failures) {
+    wrong.emplace(each.test_case, what_is_wrong(each));
+  }
   std::vector<const policy::Test*> order;
   std::map<const policy::Test*, std::pair<std::string, std::string>> by_test;  // failed; doubts
   for (std::size_t i = 0; i < tests.cases.size(); ++i) {
@@ -107,9 +117,9 @@ Suite tests_suite(const Report& report) {
         fmt::format("{}: {} \"{}\"{}", report.policy.sources.format(words.span),
                     ask::name_of(test_case.packet->expected), words.text,
                     test_case.host ? " on " + report.policy.hosts[*test_case.host].name : "");
-    if (const auto at = wrong.find(i); at != wrong.end()) failed += line + " " + at->second + "; ";
+    if (const auto at = wrong.find(i); at != wrong.end()) add_line(failed, line + " " + at->second);
     if (const auto at = tests.not_proven.find(i); at != tests.not_proven.end()) {
-      doubts += line + " is not proven: " + at->second + "; ";
+      add_line(doubts, line + " is not proven: " + at->second);
     }
   }
   Suite suite{"rolewall tests", "", 0, 0};
@@ -119,10 +129,10 @@ Suite tests_suite(const Report& report) {
     const std::string name =
         test->name.empty() ? report.policy.sources.format(test->span) : test->name;
     if (!failed.empty()) {
-      suite.add(where, name, failure(kTestFailed, "not as expected", failed), true);
+      suite.add(where, name, failure(kTestFailed, first_line(failed), failed), true);
     } else if (!doubts.empty()) {
       suite.add(where, name,
-                report.strict ? failure(kTestNotProven, "not proven", doubts) : said(doubts),
+                report.strict ? failure(kTestNotProven, first_line(doubts), doubts) : said(doubts),
                 report.strict);
     } else {
       suite.add(where, name, "", false);
@@ -138,8 +148,8 @@ Suite laws_suite(const Report& report) {
     if (!wrong.contains(law.law)) order.push_back(law.law);
     std::string& text = wrong[law.law];
     if (is_wrong(law)) {
-      text += fmt::format("{}: \"{}\" {}; ", report.policy.sources.format(law.words->span),
-                          law.words->text, what_is_wrong(law));
+      add_line(text, fmt::format("{}: \"{}\" {}", report.policy.sources.format(law.words->span),
+                                 law.words->text, what_is_wrong(law)));
     }
   }
   Suite suite{"rolewall laws", "", 0, 0};
@@ -147,7 +157,7 @@ Suite laws_suite(const Report& report) {
     const std::string& text = wrong[law];
     suite.add(report.policy.sources.path(law->span.file),
               law->name.empty() ? report.policy.sources.format(law->span) : law->name,
-              text.empty() ? "" : failure(kLawBroken, "does not hold", text), !text.empty());
+              text.empty() ? "" : failure(kLawBroken, first_line(text), text), !text.empty());
   }
   return suite;
 }

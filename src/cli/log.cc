@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <optional>
@@ -28,6 +29,7 @@
 #include "observe/net_setting.h"
 #include "observe/source_counts.h"
 #include "observe/stats.h"
+#include "observe/this_host.h"
 
 namespace rolewall::cli {
 namespace {
@@ -115,17 +117,34 @@ class Journal {
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
+  // An error where there is none.
+  Result<void> check() const {
+    const sockaddr_un journal = address();
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&journal), sizeof journal) == 0) {
+      return {};
+    }
+    return fail(ErrorKind::System,
+                fmt::format("no journal takes lines at {}: leave --format journal out", kPath),
+                errno);
+  }
+
   // False where there is none, or it cannot take it now: the entry is lost.
   bool send(const std::string& fields) const {
-    sockaddr_un journal{};
-    journal.sun_family = AF_UNIX;
-    constexpr std::string_view kPath = "/run/systemd/journal/socket";
-    std::memcpy(journal.sun_path, kPath.data(), kPath.size());
+    const sockaddr_un journal = address();
     return ::sendto(socket_, fields.data(), fields.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
                     reinterpret_cast<const sockaddr*>(&journal), sizeof journal) >= 0;
   }
 
  private:
+  static constexpr std::string_view kPath = "/run/systemd/journal/socket";
+
+  static sockaddr_un address() {
+    sockaddr_un journal{};
+    journal.sun_family = AF_UNIX;
+    std::memcpy(journal.sun_path, kPath.data(), kPath.size());
+    return journal;
+  }
+
   int socket_;
 };
 
@@ -183,12 +202,23 @@ class Follower {
     }
     if (prefix->name == net::step::kDefault) ++lines_of_defaults_;
     if (options_.suggest) {
-      if (const auto event = log_event(line)) suggestions_.take(*event, recorded_.policy());
+      if (const auto event = event_of(line)) suggestions_.take(*event, recorded_.policy());
       return;
     }
     if (!options_.counts.empty()) sources_.take(line);
     if (!fold_.is_new(line, Clock::now())) return;
-    if (const auto event = log_event(line)) show(*event, 0);
+    if (const auto event = event_of(line)) show(*event, 0);
+  }
+
+  // Where an `early` rule has met it, only its destination tells whether it would be passed on.
+  std::optional<observe::LogEvent> event_of(const observe::LogLine& line) const {
+    auto event = log_event(line);
+    if (!event || !event->before_routing || !event->packet || !own_) return event;
+    const net::Address& to = event->packet->to;
+    const bool is_to_all =
+        net::is_multicast(to) || to == net::Address{net::Ipv4{0xffffffff}} || net::is_loopback(to);
+    if (!is_to_all && !own_->contains(to)) event->direction = observe::Direction::Forward;
+    return event;
   }
 
   void show(const observe::LogEvent& event, std::uint64_t times) {
@@ -268,7 +298,7 @@ class Follower {
           {"version", kJsonVersion}, {"verb", "log"}, {"event", event}, {"count", count}};
       out().write(json.dump() + "\n");
     } else if (options_.format == "journal") {
-      journal_.send(journal_message(words, 4));
+      if (!journal_.send(journal_message(words, 4))) render_notes({words});
     } else {
       out().line(out().paint(Tone::Warning, words));
     }
@@ -326,6 +356,7 @@ class Follower {
   observe::LogReader reader_;
   std::optional<std::uint16_t> group_;
   Recorded recorded_;
+  Result<net::AddressSet> own_ = observe::delivered_addresses();
   observe::LogFold fold_;
   std::uint64_t fold_seconds_;
   observe::SourceCounts sources_;
@@ -382,8 +413,20 @@ int run(const LogOptions& options) {
   if (!group) return report(group.error());
   auto reader = observe::LogReader::open(*group, asks_for_connections(options));
   if (!reader) return report(reader.error());
+  if (options.format == "journal") {
+    if (const auto good = Journal().check(); !good) return report(good.error());
+  }
+  const bool tells_connections = reader->tells_connections();
   const Interruption interruption;
   Follower follower(options, std::move(*reader), *group, *fold);
+  const bool asks_what_clients_wrote =
+      follower.recorded().policy().means_what_client_wrote(observe::Direction::Inbound);
+  if (!tells_connections && asks_what_clients_wrote) {
+    render_notes(
+        {"this kernel does not tell what a packet's client wrote "
+         "(CONFIG_NETFILTER_NETLINK_GLUE_CT): where another program translates, as Docker "
+         "does, a rule of a gateway must name that, and not what is shown here"});
+  }
   if (!follower.recorded().problem().empty()) {
     render_notes({"no names and no policy lines: " + follower.recorded().problem()});
   }

@@ -104,7 +104,8 @@ void LogSuggestions::take(const observe::LogEvent& event, const observe::Written
   const observe::AskedFor asked = asked_for(event, policy);
   const bool outbound = event.direction == Direction::Outbound;
   Key key{.direction = event.direction,
-          .service = policy.service_name(packet.protocol, asked.port, packet.icmp_type),
+          .service =
+              policy.service_name(packet.protocol, packet.from_port, asked.port, packet.icmp_type),
           .target = event.direction == Direction::Forward ? host_or_address(asked.to, policy) : ""};
   auto at = seen_.find(key);
   if (at == seen_.end()) {
@@ -134,6 +135,7 @@ std::vector<std::string> LogSuggestions::selectors(const Seen& seen,
   for (const net::Address& peer : seen.peers) ++by_network[policy.name_of(peer)];
   std::vector<std::string> terms;
   for (const net::Address& peer : seen.peers) {
+    if (net::is_unspecified(peer)) continue;  // who has no address yet: nobody whom a rule can name
     std::string term = policy.host_name(peer);
     const std::string network = policy.name_of(peer);
     if (term.empty() && !network.empty() && by_network[network] > kMany) term = network;
@@ -159,10 +161,14 @@ std::string LogSuggestions::as_rule(const Key& key, const Seen& seen,
           ? fmt::format(" and {} more", seen.peers.size() - addresses.size())
           : "");
   if (seen.has_more_peers) text += "# and others: too many to list; is it for any?\n";
-  text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n{:<7} = [{}]\n",
-                      name_of(key.direction), new_id(policy, key.direction, key.service, taken),
-                      key.service, key.direction == Direction::Outbound ? "to" : "from",
-                      fmt::join(terms, ", "));
+  text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n", name_of(key.direction),
+                      new_id(policy, key.direction, key.service, taken), key.service);
+  // Among them was one without an address: from any.
+  const bool is_for_any = std::ranges::any_of(seen.peers, net::is_unspecified);
+  if (!is_for_any) {
+    text += fmt::format("{:<7} = [{}]\n", key.direction == Direction::Outbound ? "to" : "from",
+                        fmt::join(terms, ", "));
+  }
   if (!key.target.empty()) text += fmt::format("to      = \"{}\"\n", printable(key.target));
   return text;
 }

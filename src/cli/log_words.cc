@@ -33,7 +33,8 @@ std::string clock_of(const LogEvent& event) {
 std::string service_of(const ShownEvent& shown) {
   const observe::PacketHead& packet = *shown.event.packet;
   if (packet.lacks_service) return "";
-  return shown.policy.service_name(packet.protocol, packet.to_port, packet.icmp_type);
+  return shown.policy.service_name(packet.protocol, packet.from_port, packet.to_port,
+                                   packet.icmp_type);
 }
 
 // As packet_words() has it, with what each end and the service is called behind it.

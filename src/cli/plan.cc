@@ -82,9 +82,7 @@ Result<apply::NotAdmitted> ask_about_the_open(const Result<apply::GuardFacts>& f
 void add_checked(const ask::Checked& checked, Screen& screen) {
   if (checked.passed()) return;
   screen.urgent("refused", "by `apply`, since the policies fail their own tests:");
-  const std::string errors =
-      checked.findings.has_errors() ? summary(checked.findings) + "; " : std::string();
-  screen.line("", errors + summary_with_laws(checked.tests));
+  screen.line("", summary_of_failures(checked));
 }
 
 std::string_view fate_of(policy::Action action) {

@@ -132,7 +132,8 @@ void add_rules(const ShownStats& stats, Metrics& metrics) {
                 "Packets that begin a connection and came to a rule: for one that accepts, new "
                 "connections, with those over its limit. Not its traffic.");
   for (const RuleCount& count : rules) {
-    if (!is_rule(count) || count.is_excess) continue;
+    // What a rule that translates admits is counted again where it is admitted.
+    if (!is_rule(count) || count.is_excess || count.chain != count.name) continue;
     metrics.add({{"rule", count.name}, {"direction", direction_word(count.name)}}, count.packets);
   }
   metrics.begin("rule_excess_packets_total", "counter",

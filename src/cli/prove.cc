@@ -87,8 +87,9 @@ std::string shown(const StatementText& text, const ask::RelationProof& proof) {
 
 // `remarks`: what decides beside the rules, and is no part of the proof.
 int print_proof(const ProveOptions& options, const StatementText& text,
-                const ask::RelationProof& proof, const std::vector<std::string>& remarks) {
+                const ask::RelationProof& proof, std::vector<std::string> remarks) {
   const bool holds = proof.outcome == ask::Proof::Outcome::Holds;
+  if (holds && text.claim == ask::Claim::Always) remarks.emplace_back(ask::kByRulesAlone);
   const std::string& statement = options.statement.front();
   if (options.format == "json") {
     Json json{{"version", kJsonVersion},

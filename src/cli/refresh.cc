@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,8 @@
 #include "cli/render_cuts.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
+#include "compile/written.h"
+#include "policy/effective.h"
 #include "policy/load.h"
 
 namespace rolewall::cli {
@@ -119,11 +122,49 @@ void say_some(const std::vector<std::string>& notes) {
   }
 }
 
-// Asks for all names that the policy has, and takes down what is known then.
-apply::KnownNames ask_again(const policy::Policy& policy, const policy::Lock& locks,
-                            const apply::KnownNames& before) {
+// The DNS names that rules of this host rest on, in force or not, and management, whom the guard
+// asks about; sorted, each once. The site's others are not this server's to look up, nor to
+// complain of.
+std::vector<std::string> names_used(policy::Policy policy, const std::string& host) {
+  const auto index = policy::find_host(policy, host);
+  if (!index) return policy::dns_names(policy);
+  // What is out of force for want of an answer comes back with one.
+  for (policy::RuleFile& file : policy.files) {
+    for (policy::Rule& rule : file.rules) {
+      rule.left_out = false;
+      rule.expires.reset();
+    }
+  }
+  const policy::HostPolicy rules = policy::effective_policy(policy, *index, {});
+  // What is behind an interface is kept as addresses.
+  const bool has_inside = std::ranges::any_of(
+      rules.host->interfaces, [](const auto& interface) { return interface.behind.has_value(); });
+  if (has_inside) return policy::dns_names(policy);
+  std::set<std::string> used;
+  const auto add = [&](const policy::Network& network) {
+    used.insert(network.rests_on.begin(), network.rests_on.end());
+  };
+  const auto add_terms = [&](const policy::Selectors& selectors) {
+    for (const policy::Selector& item : selectors.items) {
+      if (item.term.kind == policy::TermKind::Network) add(policy.networks[item.term.index]);
+    }
+  };
+  const std::vector<ruleset::Written> written = compile::written(policy, rules);
+  for (const policy::Network& network : policy.networks) {
+    const bool is_named = std::ranges::any_of(written, [&](const ruleset::Written& entry) {
+      return entry.kind == "network" && entry.name == network.name;
+    });
+    if (is_named) add(network);
+  }
+  if (policy.management) add_terms(*policy.management);
+  add_terms(policy.internal);  // what `internet` leaves out
+  return {used.begin(), used.end()};
+}
+
+// Asks for these names, and takes down what is known then.
+apply::KnownNames ask_again(const policy::Policy& policy, const std::vector<std::string>& names,
+                            const policy::Lock& locks, const apply::KnownNames& before) {
   const apply::World& world = apply::this_world();
-  const std::vector<std::string> names = policy::dns_names(policy);
   const auto answers = ask_dns(names);
   apply::KnownNames known = before;
   known.names.clear();
@@ -357,7 +398,9 @@ int run(const RefreshOptions& options) {
   if (!known) render_notes({known.error().message});
   const apply::KnownNames earlier = known.value_or(apply::KnownNames());
   const LoadedSite as_it_is = load_recorded(in_force.sources, *date, refreshed_names_of(earlier));
-  const apply::KnownNames found = ask_again(as_it_is.policy, lock_of(in_force.sources), earlier);
+  const apply::KnownNames found = ask_again(
+      as_it_is.policy, names_used(as_it_is.policy, in_force.generation.snapshot.host.name),
+      lock_of(in_force.sources), earlier);
   if (const auto written = write(options.state_directory, found); !written) {
     return report(written.error());
   }

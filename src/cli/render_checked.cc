@@ -188,6 +188,13 @@ std::string summary_of_laws(const ask::TestReport& report) {
   return fmt::format("{}: {}", asked, wrong);
 }
 
+bool has_laws_of_rules_alone(const ask::TestReport& report) {
+  return std::ranges::any_of(report.laws, [](const ask::LawCase& law) {
+    return law.law->kind == policy::LawKind::Always &&
+           law.proof.outcome == ask::Proof::Outcome::Holds;
+  });
+}
+
 std::string what_laws_rest_on(const ask::TestReport& report) {
   constexpr std::size_t kMost = 2;
   std::vector<std::string_view> names;
@@ -211,6 +218,12 @@ std::string what_laws_rest_on(const ask::TestReport& report) {
 std::string summary_with_laws(const ask::TestReport& report) {
   const std::string laws = summary_of_laws(report);
   return summary(report) + (laws.empty() ? "" : "; " + laws);
+}
+
+std::string summary_of_failures(const ask::Checked& checked) {
+  const std::string errors =
+      checked.findings.has_errors() ? summary(checked.findings) + "; " : std::string();
+  return errors + summary_with_laws(checked.tests);
 }
 
 void render_left_out(const Terminal& terminal, const ask::TestReport& report) {

@@ -65,6 +65,13 @@ void add_source(Json& json, const std::string& rule, const BothSources& sources)
 
 constexpr std::size_t kShownAsJson = 5;
 
+std::string turned_in_words(const apply::OpenConnection& turned) {
+  return fmt::format(
+      "{}: what {} sends next is new to the rules, and they admit it, as if it had opened the "
+      "connection (nf_conntrack_tcp_loose is 1; with 0 it ends)",
+      in_words(turned), net::format(turned.answered_by.address));
+}
+
 std::vector<std::string> lines_of_end(const apply::CutOff& cut) {
   std::vector<std::string> lines;
   lines.push_back(cut.connections == 0
@@ -80,6 +87,10 @@ std::vector<std::string> lines_of_end(const apply::CutOff& cut) {
   }
   for (const apply::OpenConnection& spared : cut.spared) {
     lines.push_back(fmt::format("not cut, an administrator's: {}", in_words(spared)));
+  }
+  for (const apply::OpenConnection& turned : cut.turned) {
+    lines.push_back("may go on: " + turned_in_words(turned));
+    if (lines.size() > 20) break;
   }
   if (cut.unclear != 0) {
     lines.push_back(fmt::format("not cut, since it is not known whether the policy admits {}: {}",
@@ -150,6 +161,10 @@ std::vector<std::string> lines_of(const apply::NotAdmitted& found, const BothSou
         fmt::format("{} is an administrator's: it goes on, whatever is cut", in_words(spared)));
     if (lines.size() > 100) break;
   }
+  for (const apply::OpenConnection& turned : found.turned) {
+    lines.push_back("--cut cannot end " + turned_in_words(turned));
+    if (lines.size() > 100) break;
+  }
   for (const apply::Unclear& unclear : found.first_unclear) {
     lines.push_back(fmt::format("not known, and not cut: {}: {}", in_words(unclear.connection),
                                 printable(unclear.why)));
@@ -161,6 +176,7 @@ Json to_json(const apply::NotAdmitted& found, const BothSources& sources) {
   Json json{{"open", found.open},
             {"not_admitted", found.all.size()},
             {"spared", found.spared.size()},
+            {"cannot_end", found.turned.size()},
             {"unclear", found.unclear},
             {"rules", Json::array()}};
   for (const apply::CutGroup& group : found.groups) {

@@ -146,6 +146,10 @@ Json json_of(const DiffClass& one) {
   return json;
 }
 
+// Before what it is that no ruleset tells.
+constexpr std::string_view kTakenForSame =
+    "taken for the same before and after, which no ruleset tells";
+
 // What Markdown would take for its own.
 std::string in_code(std::string_view text) {
   std::string code;
@@ -201,8 +205,7 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
     lines.push_back(fmt::format("  {} is gone", printable(host)));
   }
   for (const std::string& why : diff.not_proven) {
-    lines.push_back(fmt::format("  {} {}: the budget has ended", to.paint(Tone::Bad, "not proven"),
-                                printable(why)));
+    lines.push_back(fmt::format("  {} {}", to.paint(Tone::Bad, "not proven"), printable(why)));
   }
   for (const std::string& what : diff.not_compared) {
     lines.push_back(fmt::format("  {} {}", to.paint(Tone::Bad, "differs, and is not compared:"),
@@ -210,6 +213,9 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
   }
   for (const std::string& mistake : diff.mistakes) {
     lines.push_back("  " + printable(mistake));
+  }
+  for (const std::string& what : diff.assumed) {
+    lines.push_back(fmt::format("  {}: {}", kTakenForSame, printable(what)));
   }
   return lines;
 }
@@ -263,6 +269,7 @@ void add_members(Json& json, const ask::Diff& diff) {
   if (!diff.not_proven.empty()) json["not_proven"] = diff.not_proven;
   if (!diff.mistakes.empty()) json["mistakes"] = diff.mistakes;
   if (!diff.not_compared.empty()) json["not_compared"] = diff.not_compared;
+  if (!diff.assumed.empty()) json["assumed"] = diff.assumed;
 }
 
 std::string markdown(const ask::Diff& diff, std::string_view before, std::string_view after,
@@ -283,6 +290,9 @@ std::string markdown(const ask::Diff& diff, std::string_view before, std::string
     tail += fmt::format("* differs, and is not compared: {}\n", in_code(what));
   }
   for (const std::string& mistake : diff.mistakes) tail += fmt::format("* {}\n", in_code(mistake));
+  for (const std::string& what : diff.assumed) {
+    tail += fmt::format("* {}: {}\n", kTakenForSame, in_code(what));
+  }
   constexpr std::size_t kRoom = 200;  // for how many are left out
   if (tail.size() > kLongestComment / 4) tail.resize(kLongestComment / 4);
   std::string body;

@@ -10,6 +10,7 @@
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
 #include "ruleset/rule_parts.h"
@@ -150,6 +151,26 @@ std::string_view word_of(Agreement agreement) {
 
 }  // namespace
 
+namespace {
+
+bool sets_mark(const ruleset::Rule& rule) {
+  return std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
+    const auto* set = std::get_if<ruleset::MetaSet>(&expr);
+    return set != nullptr && set->key == ruleset::MetaKey::NfTrace;
+  });
+}
+
+}  // namespace
+
+bool loses_mark(const sandbox::Observation& seen, const ruleset::Ruleset& ruleset) {
+  if (seen.hooks.empty() || seen.fate() != sandbox::Fate::Stack) return false;
+  return std::ranges::any_of(ruleset.tables, [](const ruleset::Table& table) {
+    return std::ranges::any_of(table.chains, [](const ruleset::Chain& chain) {
+      return std::ranges::any_of(chain.rules, sets_mark);
+    });
+  });
+}
+
 std::vector<ask::Hop> hops_of(const sandbox::Observation& seen, const ruleset::Snapshot& snapshot) {
   std::vector<ask::Hop> hops;
   for (const sandbox::HookObservation& hook : seen.hooks) {
@@ -158,6 +179,10 @@ std::vector<ask::Hop> hops_of(const sandbox::Observation& seen, const ruleset::S
     hop.hook = hook.hook;
     hop.verdict = verdict_seen(hook.fate);
     hop.reason = reason_seen(hook.fate);
+    if (&hook == &seen.hooks.back() && loses_mark(seen, snapshot.ruleset)) {
+      hop.verdict = Verdict::Undecided;
+      hop.reason = "not told: another program's rules end traces (meta nftrace set 0)";
+    }
     if (const sandbox::Step* step = hook.decision()) {
       hop.decided_by = ask::decided_by(snapshot.ruleset, snapshot.sources,
                                        {step->table, step->chain, step->rule});

@@ -24,6 +24,10 @@ struct TracedAnswer {
 
 std::vector<ask::Hop> hops_of(const sandbox::Observation& seen, const ruleset::Snapshot& snapshot);
 
+// Whether nothing more was told of it, and a rule may have taken the trace's bit away (`meta
+// nftrace set 0`), which tells nothing of itself: what became of the packet is not known then.
+bool loses_mark(const sandbox::Observation& seen, const ruleset::Ruleset& ruleset);
+
 void render(const Terminal& terminal, const TracedAnswer& answer);
 Json to_json(const TracedAnswer& answer);
 

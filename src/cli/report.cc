@@ -54,6 +54,13 @@ Result<void> take_source_date(SiteOptions& options) {
   return {};
 }
 
+// A built-in step is counted in each of our base chains: which rules of a policy stand beside it.
+std::string direction_of_chain(const std::string& chain) {
+  if (chain == "input") return "inbound";
+  if (chain == "output") return "outbound";
+  return chain == "forward" ? chain : "";
+}
+
 Result<report::Counters> read_counters(const std::string& path) {
   const auto text = read_file(path, kLongestStats);
   if (!text) return std::unexpected(text.error());
@@ -66,17 +73,26 @@ Result<report::Counters> read_counters(const std::string& path) {
   counters.host = json->text("host");
   for (const Json& each : json->find("services")->elements()) {
     if (each.text("service").empty()) continue;  // connections that no rule fits
-    counters.services.push_back({each.text("direction"), each.text("service"),
-                                 each.number("new").value_or(0), each.number("per_1000_seconds")});
+    report::Counters::Service service{each.text("direction"),
+                                      each.text("service"),
+                                      {},
+                                      each.number("new").value_or(0),
+                                      each.number("per_1000_seconds")};
+    for (const Json& rule : json->find("rules")->elements()) {
+      const bool counts = rule.text("service") == service.service && !rule.is_true("excess") &&
+                          rule.text("direction") == service.direction;
+      if (counts) service.rules.push_back(rule.text("name"));
+    }
+    counters.services.push_back(std::move(service));
   }
   for (const Json& each : json->find("rules")->elements()) {
     const std::string fate = each.text("fate");
     if (fate != "drop" && fate != "reject" && fate != "audit") continue;
-    std::string name = each.text("name");
-    if (each.is_true("excess")) name += " excess";
-    if (name.starts_with('(') && !each.text("chain").empty()) name += " " + each.text("chain");
-    counters.denials.push_back({std::move(name), fate, each.number("packets").value_or(0),
-                                each.number("per_1000_seconds")});
+    const std::string direction = each.text("direction");
+    counters.denials.push_back(
+        {each.text("name"), each.is_true("excess"),
+         direction.empty() ? direction_of_chain(each.text("chain")) : direction, fate,
+         each.number("packets").value_or(0), each.number("per_1000_seconds")});
   }
   return counters;
 }

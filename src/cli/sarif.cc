@@ -60,11 +60,7 @@ std::string sarif(const Report& report) {
   for (const policy::CodeRow& row : policy::code_table()) {
     declare(row.word, row.meaning, row.severity);
   }
-  declare(kTestFailed, "a test of the policies does not hold", Severity::Error);
-  declare(kTestNotProven, "a test is neither proven for every packet nor refuted",
-          Severity::Warning);
-  declare(kLawBroken, "a law of the policies does not hold for every packet", Severity::Error);
-  declare(kLawNotProven, "a law is neither proven for every packet nor refuted", Severity::Error);
+  for (const JudgedCode& row : kJudgedCodes) declare(row.word, row.meaning, row.severity);
 
   Json results = Json::array();
   for (const ReportItem& item : items_of(report)) {

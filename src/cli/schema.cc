@@ -172,17 +172,22 @@ Json having(std::string_view key) {
   return condition;
 }
 
-// A file says what it is: a role by `role`, a site by its hosts.
-Json any_file() {
-  Json site;
-  site["if"] = having("hosts");
-  site["then"] = table_of(policy::keys::kSiteFile);
-  site["else"] = table_of(policy::keys::kBlockFile);
+Json chosen(std::string_view key, Keys then, Json otherwise) {
   Json schema;
-  schema["if"] = having("role");
-  schema["then"] = table_of(policy::keys::kRoleFile);
-  schema["else"] = std::move(site);
+  schema["if"] = having(key);
+  schema["then"] = table_of(then);
+  schema["else"] = std::move(otherwise);
   return schema;
+}
+
+// A file says what it is: a role by `role`, a site by its hosts or [site], rules/services.toml by
+// [kinds]. Without these it has what a block may have, too.
+Json any_file() {
+  namespace k = policy::keys;
+  Json rest = chosen("kinds", k::kServicesFile, table_of(k::kBlockFile));
+  rest = chosen("site", k::kSiteFile, std::move(rest));
+  rest = chosen("hosts", k::kSiteFile, std::move(rest));
+  return chosen("role", k::kRoleFile, std::move(rest));
 }
 
 int run(const SchemaOptions& options) {

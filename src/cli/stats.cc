@@ -18,7 +18,7 @@
 #include "cli/render.h"
 #include "cli/shown_stats.h"
 #include "cli/state_options.h"
-#include "netlink/machine.h"
+#include "observe/this_host.h"
 
 namespace rolewall::cli {
 namespace {
@@ -88,13 +88,13 @@ class Counting {
     }
     shown_.policy = &policy_;
     if (options_.no_connections) return;
-    const auto machine = netlink::read_machine();
-    if (!machine) {
-      shown_.no_flows = machine.error().message;
+    auto own = observe::delivered_addresses();
+    if (!own) {
+      shown_.no_flows = own.error().message;
       return;
     }
     const std::optional<observe::ServiceCounts> earlier = std::move(services_);
-    services_.emplace(policy_, net::AddressSet::from(machine->addresses));
+    services_.emplace(policy_, std::move(*own));
     if (earlier) services_->carry_over(*earlier);
   }
 
@@ -138,12 +138,14 @@ std::string in_format(const ShownStats& shown, const StatsOptions& options, Stat
                                         : stats_text(shown, order, options.all);
 }
 
-// For programs: an object a line, or the same file again and again.
+// For programs: an object a line, or the same file again and again. What could be written once is
+// written again when there is room for it again: the old file would be taken for a new one for
+// ever.
 int keep_writing(Counting& counting, const StatsOptions& options, std::chrono::seconds every) {
-  while (true) {
+  for (bool was_written = false;; was_written = true) {
     const int status =
         write_output(options.output, in_format(counting.shown(), options, StatsOrder::Rate));
-    if (status != kDone) return status;
+    if (status != kDone && (options.output.empty() || !was_written)) return status;
     out().flush();
     wait_for(every);
     if (Interruption::requested()) return kDone;

@@ -74,6 +74,7 @@ void print_json(const apply::Status& status) {
       json["names"]["silent"].push_back(printable(each));
   }
   if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
+  if (status.is_elsewhere) json["elsewhere"] = true;
   if (status.same_boot) json["same_boot"] = *status.same_boot && status.same_namespace == true;
   if (status.pending) {
     json["pending"] = {{"overdue", status.overdue},
@@ -219,12 +220,19 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
   }
   constexpr std::size_t kMost = 4;
   const std::size_t listed = all ? status.drift.size() : std::min(kMost, status.drift.size());
-  for (std::size_t i = 0; i < listed; ++i) screen.urgent("drift", printable(status.drift[i]));
-  if (listed < status.drift.size()) {
+  for (std::size_t i = 0; i < listed && !status.is_elsewhere; ++i)
+    screen.urgent("drift", printable(status.drift[i]));
+  if (status.is_elsewhere) {
+    screen.urgent("elsewhere",
+                  "what is recorded is in force in another network namespace: act there");
+    screen.line("", "load it into this one, and record that: sudo rolewall boot");
+  } else if (listed < status.drift.size()) {
     screen.line("", fmt::format("and {} (`rolewall status --all`)",
                                 counted(status.drift.size() - listed, "other difference")));
   }
-  if (status.generation && !status.table_present) {
+  if (status.is_elsewhere) {
+    // said already
+  } else if (status.generation && !status.table_present) {
     const bool is_rebooted = status.same_boot == false;
     screen.line("", is_rebooted ? "nothing has loaded it since the machine was restarted (is "
                                   "rolewall.service enabled?)"
@@ -268,7 +276,7 @@ void add_record(const apply::Status& status, Screen& screen) {
                                                         : "the removal of the table",
                                              back->at, printable(back->why)));
   }
-  if (status.pending) return;
+  if (status.pending || status.is_elsewhere) return;
   const bool is_said = status.disabled && status.way_back.why_named.empty();
   const std::string way = command_back(status.way_back);
   if (!way.empty() && !is_said) screen.line("way back", way);
@@ -288,7 +296,7 @@ void print_text(const apply::Status& status, bool all) {
   } else {
     screen.line("in force", out().paint(Tone::Warning, "nothing"));
   }
-  add_pending(status, screen);
+  if (!status.is_elsewhere) add_pending(status, screen);
   add_lost(status, all, screen);
   add_record(status, screen);
   if (status.bans != 0 || status.openings != 0) {

@@ -209,9 +209,15 @@ class Tracing {
       answer.dry_run = {Agreement::NotCompared, "it is not known what the kernel did", ""};
     } else {
       answer.hops = hops_of(*seen, live_->snapshot);
+      const bool unmarked = loses_mark(*seen, live_->snapshot.ruleset);
       if (seen->fate() != sandbox::Fate::Accept) answer.drop_reasons = reasons_of(packet);
-      answer.dry_run = changed ? DryRun{Agreement::NotCompared, "the ruleset has just changed", ""}
-                               : live_->check->check(packet, *seen);
+      if (unmarked) {
+        answer.dry_run = {Agreement::NotCompared, "another program's rule has ended the trace", ""};
+      } else if (changed) {
+        answer.dry_run = {Agreement::NotCompared, "the ruleset has just changed", ""};
+      } else {
+        answer.dry_run = live_->check->check(packet, *seen);
+      }
     }
     ++tally_.packets;
     switch (answer.dry_run.agreement) {
@@ -291,6 +297,30 @@ std::optional<policy::PacketWords> open_words(const std::string& words, const Su
                   diagnostics);
 }
 
+Error another_runs(const std::string& table) {
+  return {ErrorKind::Refused,
+          fmt::format("another trace runs here (process {}), and two would take each other's "
+                      "packets: wait for its end, or end it",
+                      table.substr(ask::kTraceTables.size())),
+          0,
+          {}};
+}
+
+// The table of another trace that was there before ours; "": there is none.
+Result<std::string> trace_before(netlink::Connection& kernel, const std::string& own) {
+  const auto ruleset = kernel.dump(false);
+  if (!ruleset) return std::unexpected(ruleset.error());
+  std::uint64_t own_handle = 0;
+  for (const ruleset::Table& table : ruleset->tables) {
+    if (table.name == own) own_handle = table.handle;
+  }
+  for (const ruleset::Table& table : ruleset->tables) {
+    const bool is_other = table.name.starts_with(ask::kTraceTables) && table.name != own;
+    if (is_other && table.handle < own_handle) return table.name;
+  }
+  return std::string();
+}
+
 int run(const TraceOptions& options) {
   if (options.packet.size() > 1) {
     return report_usage(
@@ -304,14 +334,7 @@ int run(const TraceOptions& options) {
   auto live = read_live(*kernel, options.state_directory);
   if (!live) return report(live.error());
   // Each would be told the other's packets, and could not read their way.
-  if (!(*live)->other_trace.empty()) {
-    return report(Error{ErrorKind::Refused,
-                        fmt::format("another trace runs here (process {}), and two would take each "
-                                    "other's packets: wait for its end, or end it",
-                                    (*live)->other_trace.substr(ask::kTraceTables.size())),
-                        0,
-                        {}});
-  }
+  if (!(*live)->other_trace.empty()) return report(another_runs((*live)->other_trace));
   const auto subject = subject_of(options, (*live)->snapshot.host);
   if (!subject) return report(subject.error());
   Diagnostics diagnostics;
@@ -339,6 +362,10 @@ int run(const TraceOptions& options) {
   const Interruption interruption;
   auto marking = TraceSwitch::start(*table);
   if (!marking) return report(marking.error());
+  // Two that began at once: one of them stays.
+  const auto other = trace_before(*kernel, table->name);
+  if (!other) return report(other.error());
+  if (!other->empty()) return report(another_runs(*other));
   if (!marking->remark().empty()) {
     render_notes(
         {"packets of other words take some 0.3 us longer meanwhile: " + marking->remark()});

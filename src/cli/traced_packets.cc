@@ -22,6 +22,7 @@ using ruleset::VerdictCode;
 
 // Of a packet that meets no further chain nothing more is told.
 constexpr std::uint64_t kSilenceMs = 300;
+constexpr std::size_t kMostLeading = 4096;
 
 bool is_last(const TraceMessage& message) {
   const bool decides = message.type == observe::TraceType::Policy || message.handle != 0;
@@ -114,8 +115,21 @@ void fill_tcp_options(eval::Packet& packet, std::size_t header,
 }  // namespace
 
 void TracedPackets::take(TraceMessage message, std::uint64_t now_ms) {
-  const bool begins = message.table == own_table_ && message.handle != 0;
+  const bool is_own_rule = message.table == own_table_ && message.handle != 0;
+  const bool begins = is_own_rule && message.chain == ask::trace_chain::kMark;
+  // Over the loopback, and where another program marks too, the bit is there before our rule sets
+  // it: then the rule that leads to it tells as well, and tells the headers, once for a chain.
+  if (is_own_rule && !begins) {
+    if (leading_.size() >= kMostLeading) leading_.clear();
+    leading_[message.id] = std::move(message);
+    return;
+  }
   if (begins) {
+    const auto leading = leading_.find(message.id);
+    if (leading != leading_.end()) {
+      if (message.network_header.empty()) message = std::move(leading->second);
+      leading_.erase(leading);
+    }
     TracedPacket packet;
     packet.arrives = message.out_index == 0;
     packet.first = std::move(message);

@@ -48,6 +48,7 @@ class TracedPackets {
   std::string own_table_;
   std::vector<TracedPacket> packets_;  // in the order in which they came
   std::map<std::uint32_t, std::size_t> by_id_;
+  std::map<std::uint32_t, observe::TraceMessage> leading_;  // to the rule that marks
   std::size_t strays_ = 0;
 };
 

@@ -63,11 +63,6 @@ class RuleChain {
                                                                        : CanBeTcp::No;
   }
 
-  // Its end takes more than one rule.
-  bool sends_resets(Action action) const {
-    return action == Action::Reject && can_be_tcp() == CanBeTcp::Yes;
-  }
-
   bool excess_is_logged() const {
     return rule_.log || defaults_.log.steps.limits ||
            (rule_.action == Action::Accept && defaults_.mode == policy::Mode::Audit);
@@ -77,14 +72,9 @@ class RuleChain {
     add_log(table_, rules, defaults_.log, {rule_.full_name, fate, rule_.log_limit});
   }
 
-  // Ends a rule that matched what is over a limit. Where the excess is logged too, or gets resets,
-  // that takes rules of its own, in a chain that all of this rule's limits share.
+  // Ends a rule that matched what is over a limit: in a chain that all of this rule's limits share,
+  // so that its count stays whatever the limits are.
   void deny(match::Exprs& exprs) {
-    if (!excess_is_logged() && !sends_resets(excess_action())) {
-      match::counter(exprs);
-      match::verdict(exprs, excess_action());
-      return;
-    }
     const std::string chain = own::excess_chain(rule_.full_name);
     match::go_to(exprs, chain);
     if (has_excess_chain_) return;

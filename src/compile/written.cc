@@ -134,7 +134,7 @@ class Writer {
 
   void term(const policy::Term& term) {
     std::optional<Written> entry = named(term);
-    if (!entry || names_.contains(entry->name)) return;
+    if (!entry || names_.contains(entry->name + " " + entry->kind)) return;
     const net::AddressSet stands_for = policy::addresses_of(policy_, term, host_.index);
     if (term.kind == policy::TermKind::Internet) {
       // What it is not is a short list, and what people write.
@@ -146,7 +146,7 @@ class Writer {
     } else {
       entry->keys = {{"addresses", addresses(stands_for)}};
     }
-    names_.emplace(entry->name, *std::move(entry));
+    names_.emplace(entry->name + " " + entry->kind, *std::move(entry));
     // What it consists of may be what has changed.
     if (term.kind == policy::TermKind::Internet) terms(policy_.internal);
     if (term.kind == policy::TermKind::Management && policy_.management) {

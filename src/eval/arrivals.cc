@@ -67,7 +67,7 @@ bool Arrivals::is_broadcast(const Frame& frame) const {
 
 bool Arrivals::let_pass(Frame& frame, const Way& way, Journey& journey) const {
   if (!way.routed && !is_routed(frame, way, journey)) return false;
-  if (frame.ipv6) return true;
+  if (frame.ipv6 || way.as_frame) return true;
   if (!takes_options(frame, way.next, journey)) return false;
   if (way.routed || !is_unwanted(frame)) return true;
   journey.hooks.push_back(stopped_by_stack(way.next, kFrameToMany));

@@ -34,6 +34,7 @@ class Arrivals {
     ruleset::Hook next = ruleset::Hook::Input;
     Forwarding forwarding = Forwarding::Off;
     bool routed = false;
+    bool as_frame = false;  // a bridge sends it on: neither options nor its frame are asked about
   };
   // Behind prerouting, once it is known by which device it leaves. Whether it goes on; if not, the
   // journey has the hook that it does not come to.

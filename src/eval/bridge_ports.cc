@@ -27,17 +27,16 @@ bool BridgePorts::leads_back(const Frame& frame) const {
 bool BridgePorts::is_open(const Frame& frame) const {
   const std::size_t header = frame.ipv6 ? ipv6::kHeaderSize : ipv4::kHeaderSize;
   const Packet& packet = *frame.packet;
-  return !packet.is_bridged && !packet.may_be_merged && packet.link.empty() &&
-         frame.bytes.size() >= header &&
-         ruleset::bridge_of(host_, frame.in_device) != ruleset::BridgeOf::None;
+  return packet.type == PacketType::Host && !packet.is_bridged && !packet.may_be_merged &&
+         packet.link.empty() && frame.bytes.size() >= header &&
+         ruleset::bridge_of(host_, frame.in_device) != nullptr;
 }
 
 // br_handle_frame_finish(): by the Ethernet address.
 BridgePorts::Way BridgePorts::choose(Frame& frame) const {
   if (!leads_back(frame)) return Way::Routed;
-  const ruleset::BridgeOf bridge = ruleset::bridge_of(host_, frame.in_device);
   std::vector<Way> ways{Way::Routed};
-  const auto shows = ruleset::shows_frames(host_, frame.ipv6, bridge);
+  const auto shows = ruleset::shows_frames(host_, frame.ipv6, frame.in_device);
   if (!shows.value_or(false)) ways.push_back(Way::Frame);
   if (shows.value_or(true)) ways.push_back(Way::Shown);
   const Way way = ways[frame.choices->choose(ways.size())];

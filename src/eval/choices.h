@@ -2,10 +2,12 @@
 // can be run again for each other one. Depth first, the first answers first.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 namespace rolewall::eval {
@@ -22,14 +24,16 @@ struct Question {
   auto operator<=>(const Question&) const = default;
 };
 
-// Questions and the number of the answer that was taken.
-using Assignment = std::map<Question, std::size_t>;
+// Questions and the number of the answer that was taken, in the questions' order, each once: a
+// thousand rules ask a thousand of them on each way.
+using Assignment = std::vector<std::pair<Question, std::size_t>>;
 
 class Choices {
  public:
   // A packet that is not asked again.
   void forget() {
     taken_.clear();
+    times_.clear();
     given_ = nullptr;
     begin();
   }
@@ -42,9 +46,11 @@ class Choices {
   std::size_t choose(std::size_t count, Question where = {}) {
     where.turn = turn_;
     where.times = 0;
-    where.times = times_[where]++;
+    Times& times = times_[where];
+    if (times.way != way_) times = {way_, 0};
+    where.times = times.count++;
     const std::size_t answer = take(count, where);
-    asked_.push_back({where, answer});
+    asked_.emplace_back(where, answer);
     return answer;
   }
 
@@ -59,8 +65,8 @@ class Choices {
 
   // On this way, given ones among them.
   Assignment assignment() const {
-    Assignment all;
-    for (const Asked& asked : asked_) all.emplace(asked.question, asked.answer);
+    Assignment all = asked_;
+    std::ranges::sort(all);
     return all;
   }
 
@@ -69,22 +75,24 @@ class Choices {
     std::size_t answer = 0;
     std::size_t count = 0;
   };
-  struct Asked {
-    Question question;
-    std::size_t answer = 0;
+  struct Times {
+    std::uint64_t way = 0;  // on which it was counted
+    std::uint32_t count = 0;
   };
 
   void begin() {
     at_ = 0;
     turn_ = 0;
     asked_.clear();
-    times_.clear();
+    ++way_;
   }
 
   std::size_t take(std::size_t count, const Question& question) {
     if (given_ != nullptr) {
-      const auto known = given_->find(question);
-      if (known != given_->end() && known->second < count) return known->second;
+      const auto known =
+          std::ranges::lower_bound(*given_, question, {}, &Assignment::value_type::first);
+      const bool is_there = known != given_->end() && known->first == question;
+      if (is_there && known->second < count) return known->second;
     }
     if (at_ == taken_.size()) taken_.push_back({0, count});
     return taken_[at_++].answer;
@@ -92,8 +100,9 @@ class Choices {
 
   std::vector<Taken> taken_;
   std::size_t at_ = 0;
-  std::vector<Asked> asked_;
-  std::map<Question, std::uint32_t> times_;  // of each place, which is the question's first
+  Assignment asked_;                 // in the order of asking
+  std::map<Question, Times> times_;  // of each place, which is the question's first
+  std::uint64_t way_ = 0;            // that is gone, counted from the first of all
   std::uint32_t turn_ = 0;
   const Assignment* given_ = nullptr;
 };

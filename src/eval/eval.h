@@ -141,7 +141,10 @@ struct Options {
   // The question is in words: fill Journey::reads, and of a connection that it says nothing of but
   // its state take nothing for granted. Else it is taken for one that is not translated.
   bool note_reads = false;
-  bool note_shown = false;   // fill Journey::shown
+  bool note_shown = false;  // fill Journey::shown
+  // False: what a test of something unknown, drawn or loaded, was taken to say is no condition of
+  // the journey. To put it into words takes as long as the rest of the rule.
+  bool word_tests = true;
   bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock
   // By how much each packet's time may be off from the kernel's clock: a limit that this could

@@ -66,19 +66,21 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   }
   const bool loopback = packet.in_device == kLoopbackDevice;
   using Bridged = BridgePorts::Way;
-  Bridged way = packet.is_bridged ? Bridged::Shown : Bridged::Routed;
+  Bridged way = Bridged::Routed;
   if (bridge_ports_.is_open(frame) && is_foreign(frame)) way = bridge_ports_.choose(frame);
+  if (way != Bridged::Routed && !passes_below(frame, options, journey)) return;
   if (way == Bridged::Frame) {
-    pass_as_frame(frame, options, journey);
+    pass_as_frame(frame, journey);
     return;
   }
   frame.is_bridged = way == Bridged::Shown;
-  if (!(frame.is_bridged ? passes_below(frame, options, journey)
-                         : run_device_hook(Hook::Ingress, frame, options, journey))) {
-    return;
-  }
-  if (frame.type == PacketType::OtherHost &&
-      stop(Hook::Prerouting, "sent to another machine's Ethernet address")) {
+  const bool is_shown = frame.is_bridged || bridges_.shows(frame);
+  if (!is_shown && !run_device_hook(Hook::Ingress, frame, options, journey)) return;
+  const bool between_ports = frame.is_bridged || (is_shown && frame.type == PacketType::OtherHost);
+  if (between_ports) {
+    frame.type = PacketType::Host;  // setup_pre_routing(), br_nf_forward_ip()
+  } else if (frame.type == PacketType::OtherHost &&
+             stop(Hook::Prerouting, "sent to another machine's Ethernet address")) {
     return;
   }
   if (const std::string vrf = arrivals_.vrf_of(packet.in_device); !vrf.empty()) {
@@ -86,38 +88,126 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
         not_modelled(Hook::Prerouting, fmt::format("the VRF {}, which is not modelled", vrf)));
     return;
   }
-  if (stop(Hook::Prerouting, arrivals_.reception_error(frame))) return;
-  if (stop(Hook::Prerouting, frame.ipv6 ? receive_ipv6_error(frame.bytes, loopback)
-                                        : receive_ipv4_error(frame.bytes))) {
+  if (stop(Hook::Prerouting, is_shown ? Bridges::validation_error(frame.bytes, frame.ipv6)
+                                      : reception_error(frame))) {
     return;
   }
+  const net::Address sent_to = destination_of(frame.bytes, frame.ipv6);
   // It keeps the way that it was sent by (skb_valid_dst()), whatever a rule writes into it now.
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
   if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const bool by_bridge = to != sent_to && bridges_.may_show(frame);
+  if (between_ports && !by_bridge) {
+    frame.leaves_by = frame.in_device;
+    send_on(frame, options, journey);
+    return;
+  }
+  if (!by_bridge && !pass_up(frame, is_shown, options, journey)) return;
+  if (by_bridge && frame.ipv6 && net::is_multicast(to)) {
+    journey.hooks.push_back(
+        not_modelled(Hook::Input, "a bridge's frame, translated to a group: that is not modelled"));
+    return;
+  }
+  route({.routed = routed, .by_bridge = by_bridge, .is_shown = is_shown}, frame, options, journey);
+}
+
+void Evaluator::Machine::route(const Received& received, Frame& frame, const Options& options,
+                               Journey& journey) {
+  const auto stop = [&](Hook hook, const char* reason) {
+    if (reason != nullptr) journey.hooks.push_back(stopped_by_stack(hook, reason));
+    return reason != nullptr;
+  };
+  const Packet& packet = *frame.packet;
   // A bridge asks no routes (br_nf_forward_ip()).
-  const bool foreign = frame.is_bridged || (!routed && is_foreign(frame));
-  const bool passes_on = frame.is_bridged || (foreign && arrivals_.may_forward(frame));
-  // What else is for this host (an address of all its network's routers, a broadcast) the routes
-  // know better than its addresses.
-  const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
+  const bool foreign = packet.is_bridged || (!received.routed && is_foreign(frame));
+  const bool passes_on = packet.is_bridged || (foreign && arrivals_.may_forward(frame));
   const Hook next = passes_on ? Hook::Forward : Hook::Input;
   if (auto refused = groups_.refusal(frame, journey)) {
     journey.hooks.push_back(std::move(*refused));
     return;
   }
-  if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
-  if (frame.is_bridged) frame.leaves_by = frame.in_device;
-  if (passes_on && !frame.is_bridged && !ways_out_.find(frame, journey)) return;
-  if (!frame.is_bridged &&
-      !arrivals_.let_pass(frame, {.next = next, .forwarding = forwarding, .routed = routed},
-                          journey)) {
+  // A bridge asks IPv6's routes whether or not the host forwards (ip6_route_input()).
+  const bool looks_up = passes_on || (received.by_bridge && frame.ipv6 && foreign);
+  if (!looks_up && frame.ipv6 && foreign && stop(next, kNotForThisHost)) return;
+  if (looks_up && !ways_out_.find(frame, journey)) return;
+  const bool sent_on = received.by_bridge && looks_up && frame.leaves_by == frame.in_device;
+  // What else is for this host (an address of all its network's routers, a broadcast) the routes
+  // know better than its addresses.
+  const Forwarding forwarding =
+      foreign && !passes_on && !sent_on ? Forwarding::Off : Forwarding::On;
+  const Arrivals::Way way{
+      .next = next, .forwarding = forwarding, .routed = received.routed, .as_frame = sent_on};
+  if (!packet.is_bridged && !arrivals_.let_pass(frame, way, journey)) return;
+  if (sent_on) {
+    send_on(frame, options, journey);
     return;
+  }
+  if (received.by_bridge) {
+    // A link's own address has its device's route, as one behind it has (ip6_rt_get_dev_rcu()).
+    const net::Address to = destination_of(frame.bytes, frame.ipv6);
+    if (frame.ipv6 && is_link_local(to) && !foreign &&
+        stop(next, "the bridge looks for its own link-local address behind its ports, in vain")) {
+      return;
+    }
+    frame.type = PacketType::Host;
+    if (!pass_up(frame, received.is_shown, options, journey)) return;
   }
   if (passes_on) {
     forward(frame, options, journey);
   } else {
     deliver(frame, options, journey);
   }
+}
+
+// ip_rcv_core(), ip6_rcv_core().
+const char* Evaluator::Machine::reception_error(Frame& frame) const {
+  if (const char* error = arrivals_.reception_error(frame)) return error;
+  const bool loopback = frame.packet->in_device == kLoopbackDevice;
+  return frame.ipv6 ? receive_ipv6_error(frame.bytes, loopback) : receive_ipv4_error(frame.bytes);
+}
+
+// br_pass_frame_up(): what a bridge has shown to prerouting comes to its device behind that. What
+// is for many is a connection from then on (br_nf_local_in()): input translates it no more.
+bool Evaluator::Machine::pass_up(Frame& frame, bool is_shown, const Options& options,
+                                 Journey& journey) {
+  const bool to_many = frame.type == PacketType::Broadcast || frame.type == PacketType::Multicast;
+  const bool may_translate = !plan_for(frame).input.nat_chains.entries.empty();
+  if (to_many && (is_shown || (may_translate && bridges_.may_show(frame)))) {
+    if (const char* why = tracker_.confirm(frame, options)) {
+      journey.hooks.push_back(stopped_by_stack(Hook::Input, why));
+      return false;
+    }
+  }
+  if (!is_shown) return true;
+  if (!run_device_hook(Hook::Ingress, frame, options, journey)) return false;
+  const char* error = reception_error(frame);
+  if (error != nullptr) journey.hooks.push_back(stopped_by_stack(Hook::Input, error));
+  return error == nullptr;
+}
+
+// br_handle_frame_finish(): as a frame, with its hops as they are.
+void Evaluator::Machine::send_on(Frame& frame, const Options& options, Journey& journey) {
+  if (!frame.is_bridged) {
+    if (std::string error = bridges_.forward_error(frame); !error.empty()) {
+      journey.hooks.push_back(stopped_by_stack(Hook::Forward, std::move(error)));
+      return;
+    }
+  }
+  const FamilyPlan& plan = plan_for(frame);
+  if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
+  if (!run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey)) return;
+  if (std::string error = bridges_.send_error(frame); !error.empty()) {
+    stop(journey.hooks.back(), std::move(error));
+  }
+}
+
+// The bridge's own chains, and its ports', are all that it meets.
+void Evaluator::Machine::pass_as_frame(Frame& frame, Journey& journey) {
+  frame.leaves_by = frame.in_device;
+  HookResult& result = journey.hooks.emplace_back();
+  result.hook = Hook::Forward;
+  result.reason = "a frame between a bridge's ports, which no chain of IP sees";
 }
 
 void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& journey) {
@@ -134,21 +224,20 @@ void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& 
   run_hook(Hook::Input, plan_for(frame).input, frame, options, journey);
 }
 
-// What IP does to a packet that it passes on, before the hook.
-bool Evaluator::Machine::take_hop(Frame& frame, Journey& journey) {
+void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& journey) {
   const bool same_device = frame.leaves_by == frame.in_device;
   if (const char* reason = forward_error(frame.bytes, frame.ipv6, frame.type, same_device)) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
-    return false;
+    return;
   }
   if (const std::string reason = path_mtu_.forward_error(frame, frame.route); !reason.empty()) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
-    return false;
+    return;
   }
   if (frame.has_socket) {
     journey.hooks.push_back(
         stopped_by_stack(Hook::Forward, "a transparent socket took it, so it is not forwarded"));
-    return false;
+    return;
   }
   count_hop(frame.own_bytes(), frame.ipv6);
   frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
@@ -158,24 +247,10 @@ bool Evaluator::Machine::take_hop(Frame& frame, Journey& journey) {
     frame.priority_is_set = true;
     frame.priority_is_by_tos = frame.priority != before;
   }
-  return true;
-}
-
-void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& journey) {
-  if (!frame.is_bridged && !take_hop(frame, journey)) return;
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
   if (!run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey)) return;
-  if (!frame.is_bridged) run_device_hook(Hook::Egress, frame, options, journey);
-}
-
-// The bridge's own chains, and its ports', are all that it meets.
-void Evaluator::Machine::pass_as_frame(Frame& frame, const Options& options, Journey& journey) {
-  frame.leaves_by = frame.in_device;
-  if (!passes_below(frame, options, journey)) return;
-  HookResult& result = journey.hooks.emplace_back();
-  result.hook = Hook::Forward;
-  result.reason = "a frame between a bridge's ports, which no chain of IP sees";
+  run_device_hook(Hook::Egress, frame, options, journey);
 }
 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {

@@ -33,6 +33,7 @@ struct Flow {
   FlowEntry* entry = nullptr;     // in the table, once the flow is there
   bool is_error = false;          // an ICMP error about `entry`
   bool is_answer = false;         // of this host to a packet that bore the same entry
+  bool is_confirmed = false;      // though its first packet is still on its way
   bool expects = false;           // a rule gave it a helper or an expectation
   const Flows* others = nullptr;  // the table, where earlier packets are remembered
   std::array<std::uint64_t, 2> packets{};  // by direction, this one among them
@@ -83,7 +84,7 @@ struct Frame {
   bool priority_is_set = false;
   bool priority_is_by_tos = false;  // it was another before the packet was passed on
   PacketType type = PacketType::Host;
-  bool is_bridged = false;  // it goes on as a frame, which br_netfilter shows: no hop takes it
+  bool is_bridged = false;  // taken for a frame to another host on its bridge, by br_netfilter
   bool has_socket = false;  // a tproxy has found one (skb->sk), on the way in
   Flow flow;
   const ruleset::Host* host = nullptr;

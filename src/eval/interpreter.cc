@@ -159,14 +159,7 @@ void Interpreter::assume_unspent(std::string_view what) {
   if (!frame_->notes_reads) return;
   const ruleset::Table& table = *table_->table;
   // Nearly each packet meets a limit of a policy: of these rolewall-eval(8) says it once for all.
-  if (ruleset::is_own(table)) return;
-  const ruleset::Rule& rule = table.chains[chain_now_].rules[rule_now_];
-  const bool decides = std::ranges::any_of(rule.exprs, [&](const ruleset::Expr& expr) {
-    return !std::holds_alternative<ruleset::Log>(expr) &&
-           !std::holds_alternative<ruleset::Counter>(expr) &&
-           !std::holds_alternative<ruleset::Limit>(expr);
-  });
-  if (!decides) return;
+  if (ruleset::is_own(table) || only_notes()) return;
   std::string assumed =
       fmt::format("{} at its beginning ({} {} {} rule {})", what, ruleset::name_of(table.family),
                   table.name, table.chains[chain_now_].name, rule_now_ + 1);
@@ -361,7 +354,9 @@ void Interpreter::record(HookResult& hook, const Options& options, std::uint32_t
   step.matched = next == Next::Expression || next == Next::Verdict;
   if (next == Next::Break) {
     step.broke_at = static_cast<std::uint32_t>(expression);
-    if (options.explain && chose_) {
+    if (options.explain && !left_open_.empty()) {
+      step.why = left_open_ + ": not known, and nothing hangs on it";
+    } else if (options.explain && chose_) {
       const Condition& taken = frame_->conditions.back();
       step.why = fmt::format("{}: {} (assumed)", taken.about, taken.is);
     } else if (options.explain) {
@@ -388,6 +383,31 @@ ChainResult Interpreter::give_up(std::uint32_t chain, std::uint32_t rule,
   return {Fate::Undecided, {table_number_, chain, rule}, fmt::format("{}: {}", place, reason)};
 }
 
+namespace {
+
+// Of a field whose other bits a mask takes away, these alone are read (iptables' -f: not whether it
+// may be fragmented). REQUIRES: both have run, one behind the other.
+void narrow_reads(const ruleset::Expr& loads, const ruleset::Expr& masks, Frame& frame) {
+  constexpr std::uint8_t kMayNotBeCut = 0x40;
+  const auto* load = std::get_if<ruleset::Payload>(&loads);
+  const auto* op = std::get_if<ruleset::BitwiseMask>(&masks);
+  if (load == nullptr || op == nullptr || load->base != ruleset::PayloadBase::Network ||
+      op->source != load->destination || frame.reads.bytes.empty()) {
+    return;
+  }
+  Reads::Bytes& read = frame.reads.bytes.back();
+  if (read.from != load->offset || read.to != read.from + op->length) return;
+  const auto asked = [&](std::size_t at) {
+    const std::uint8_t bits = op->mask.bytes[at - load->offset];
+    const bool of_fragments = !frame.ipv6 && at == ipv4::kFragment;
+    return of_fragments ? (bits & kMayNotBeCut) != 0 : bits != 0;
+  };
+  while (read.from < read.to && !asked(read.from)) ++read.from;
+  while (read.from < read.to && !asked(read.to - 1)) --read.to;
+}
+
+}  // namespace
+
 // To where it breaks, or to its end; `expression` is then how far it came.
 Interpreter::Next Interpreter::run_rule(const Program::Rule& now, const Options& options,
                                         std::size_t& expression) {
@@ -397,13 +417,21 @@ Interpreter::Next Interpreter::run_rule(const Program::Rule& now, const Options&
   const std::vector<ruleset::Expr>& exprs = now.rule->exprs;
   for (; expression < exprs.size(); ++expression) {
     chose_ = false;
+    left_open_.clear();
     if (next_test_holds_ && only_tests(exprs[expression])) {
       next_test_holds_ = false;
       continue;
     }
     next = execute(exprs[expression], program_.operand(now, expression));
+    if (frame_->notes_reads && next == Next::Expression && expression > 0) {
+      narrow_reads(exprs[expression - 1], exprs[expression], *frame_);
+    }
     if (next == Next::Undecided && options.unmodelled == Unmodelled::Chosen) {
       next = go_on_unmodelled(exprs[expression]);
+    }
+    if (next == Next::Undecided && frame_->notes_reads && only_notes()) {
+      left_open_ = reason_;
+      next = Next::Break;
     }
     if (next != Next::Expression) break;
   }
@@ -424,6 +452,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
   frame_ = &frame;
   frame.inner.reset();
   clock_ = {.now_ns = options.now_ns, .error_ns = options.clock_error_ns};
+  words_tests_ = options.word_tests;
   unknowns_.clear();
   unknown_.fill(0);
   std::uint32_t chain = base_chain;

@@ -122,6 +122,8 @@ class Interpreter {
   Next run_payload_write(const ruleset::PayloadWrite& write);
   std::size_t choose(const std::string& about, std::span<const std::string> answers);
   bool choose_whether(const std::string& about);
+  std::size_t choose_unworded(std::size_t answers);
+  bool only_notes() const;
   std::string chosen_hop(const ruleset::Route& route, const net::Address& to);
   Next draw(ruleset::Register to, const std::string& about, std::uint32_t modulus,
             std::uint32_t offset);
@@ -277,7 +279,10 @@ class Interpreter {
   Registers registers_{};
   std::vector<Unknown> unknowns_;
   std::array<std::uint16_t, ruleset::kRegisterCount> unknown_{};  // 0, or 1 + index of unknowns_
-  bool chose_ = false;  // the expression's answer was chosen
+  bool chose_ = false;       // the expression's answer was chosen
+  bool words_tests_ = true;  // Options::word_tests
+  // What was not asked, since only_notes(): what its answer would be about.
+  std::string left_open_;
   Target target_;
   std::string reason_;
 };

@@ -70,7 +70,8 @@ Interpreter::Next Interpreter::run_numgen(const ruleset::Numgen& numgen, CellInd
       store_word(numgen.destination, numgen.offset + state_.next_number(cell, numgen.modulus));
       return Next::Expression;
     case ruleset::NumgenKind::Random:
-      return draw(numgen.destination, fmt::format("numgen random mod {}", numgen.modulus),
+      return draw(numgen.destination,
+                  words_tests_ ? fmt::format("numgen random mod {}", numgen.modulus) : "",
                   numgen.modulus, numgen.offset);
   }
   return Next::Break;

@@ -51,13 +51,35 @@ std::uint32_t number_of(Format format, ByteSpan bytes) {
 
 }  // namespace
 
+// Of the rule that is run: whatever its matches say, no packet's way hangs on it, its own table's
+// sets and objects, marks and connections among what it leaves as it is.
+bool Interpreter::only_notes() const {
+  const ruleset::Rule& rule = table_->table->chains[chain_now_].rules[rule_now_];
+  return std::ranges::all_of(rule.exprs, [&](const ruleset::Expr& expr) {
+    using ruleset::Memory;
+    const ruleset::Effects effects = ruleset::effects_of(expr, table_->names);
+    const bool shared = effects.memory == Memory::Elements || effects.memory == Memory::Flow ||
+                        effects.memory == Memory::Unknown || effects.object != nullptr ||
+                        std::holds_alternative<ruleset::ObjectLookup>(expr);
+    return effects.ending == ruleset::Ending::None && !shared &&
+           !ruleset::is_seen_elsewhere(expr, table_->names);
+  });
+}
+
 std::size_t Interpreter::choose(const std::string& about, std::span<const std::string> answers) {
   if (answers.size() == 1) return 0;
-  const std::size_t answer = choices_.choose(
-      answers.size(), {.table = table_number_, .chain = chain_now_, .rule = rule_now_});
+  if (frame_->notes_reads && only_notes()) {
+    left_open_ = about;
+    return 0;
+  }
+  const std::size_t answer = choose_unworded(answers.size());
   frame_->conditions.push_back({.about = about, .is = answers[answer]});
   chose_ = true;
   return answer;
+}
+
+std::size_t Interpreter::choose_unworded(std::size_t answers) {
+  return choices_.choose(answers, {.table = table_number_, .chain = chain_now_, .rule = rule_now_});
 }
 
 bool Interpreter::choose_whether(const std::string& about) {
@@ -211,8 +233,9 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
     return store_unknown(to, size,
                          source.name.starts_with(prefix) ? source.name : prefix + source.name);
   };
-  const auto tested = [&](const std::string& about, bool breaks_on) -> Answer {
-    return choose_whether(about) == breaks_on ? Next::Break : Next::Expression;
+  const auto tested = [&](const auto& about, bool breaks_on) -> Answer {
+    const bool holds = words_tests_ ? choose_whether(about()) : choose_unworded(2) == 1;
+    return holds == breaks_on ? Next::Break : Next::Expression;
   };
   namespace r = ruleset;
   return visit_closed(
@@ -228,9 +251,11 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
             if (const auto holds = holds_within_bounds(what, cmp)) {
               return *holds ? Next::Expression : Next::Break;
             }
-            return tested(fmt::format("{} {} {}", what.name, words(cmp.op),
-                                      render(what.format, bytes_of(cmp.value))),
-                          false);
+            const auto about = [&] {
+              return fmt::format("{} {} {}", what.name, words(cmp.op),
+                                 render(what.format, bytes_of(cmp.value)));
+            };
+            return tested(about, false);
           },
           [&](const ruleset::Range& range) -> Answer {
             const std::uint16_t unknown = unknown_among(range.source, range.from.size);
@@ -239,10 +264,12 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
             if (const auto holds = holds_within_bounds(what, range)) {
               return *holds ? Next::Expression : Next::Break;
             }
-            return tested(fmt::format("{} is within {}-{}", what.name,
-                                      render(what.format, bytes_of(range.from)),
-                                      render(what.format, bytes_of(range.to))),
-                          range.negated);
+            const auto about = [&] {
+              return fmt::format("{} is within {}-{}", what.name,
+                                 render(what.format, bytes_of(range.from)),
+                                 render(what.format, bytes_of(range.to)));
+            };
+            return tested(about, range.negated);
           },
           [&](const ruleset::Lookup& lookup) -> Answer {
             const Program::Set& set = table_->sets[operand];

@@ -25,6 +25,12 @@ r::XtFamily family_of_packet(const Frame& frame) {
   return frame.ipv6 ? r::XtFamily::Ipv6 : r::XtFamily::Ipv4;
 }
 
+// What was put together, and what may have come as several buffers (skb_seq_read()).
+bool may_be_in_pieces(const Frame& frame) {
+  constexpr std::size_t kOneFrame = 1500;
+  return frame.fragment_size != 0 || frame.bytes.size() > kOneFrame;
+}
+
 }  // namespace
 
 Interpreter::Next Interpreter::run_xt_match(const r::XtMatch& match,
@@ -64,7 +70,7 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
           [](const r::XtComment&) -> Answer { return true; },
           [&](const OneOf<r::XtTcp, r::XtUdp, r::XtMultiport, r::XtSctp, r::XtDccp, r::XtIcmp,
                           r::XtEsp, r::XtAh, r::XtIprange, r::XtTos, r::XtTtl, r::XtEcn,
-                          r::XtTcpmss, r::XtU32, r::XtString, r::XtFrag, r::XtOptions, r::XtRouting,
+                          r::XtTcpmss, r::XtU32, r::XtFrag, r::XtOptions, r::XtRouting,
                           r::XtMobility, r::XtIpv6header> auto& m) -> Answer {
             return xt_holds(m, packet);
           },
@@ -77,6 +83,12 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
           },
           [&](const r::XtRecent& m) -> Answer { return xt_asks(m, ready); },
           [&](const r::XtHashlimit& m) -> Answer { return xt_asks(m, ready, packet); },
+          // bm_find() looks within each piece of the packet alone.
+          [&](const r::XtString& m) -> Answer {
+            const bool holds = xt_holds(m, packet);
+            const bool found = holds != m.inverted;
+            return found && m.algorithm == "bm" && may_be_in_pieces(*frame_) ? chosen() : holds;
+          },
           // Of IPv6 it is what lies there (skb->len), of IPv4 what the header says.
           [&](const r::XtLength& m) -> Answer {
             frame_->reads.length = true;

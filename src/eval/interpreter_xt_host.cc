@@ -119,16 +119,18 @@ bool Interpreter::xt_asks(const r::XtDevgroup& match) {
   return !match.out || holds(*match.out, frame_->out_device);
 }
 
-// What did not cross a bridge has no port of one: then what is asked holds where it is inverted.
+// What came by no bridge that shows it to the rules has no port of one (nf_bridge_info_get()): then
+// what is asked holds where it is inverted.
 bool Interpreter::xt_asks(const r::XtPhysdev& match) {
-  const auto may_be_bridge = [&](std::string_view device) {
-    if (device.empty() || device == kLoopbackDevice) return false;
-    const r::Interface* interface = known_interface(*frame_, device);
-    return interface == nullptr || interface->kind == "bridge";
+  const auto has_port = [&] {
+    if (frame_->in_device.empty() || frame_->in_device == kLoopbackDevice) return false;
+    const r::Interface* came_by = known_interface(*frame_, frame_->in_device);
+    if (came_by != nullptr && came_by->kind != "bridge") return false;
+    std::optional<bool> shows;
+    if (came_by != nullptr) shows = frame_->ipv6 ? came_by->shows_ipv6 : came_by->shows_ipv4;
+    return shows ? *shows : choose_whether("it has crossed a bridge of this host");
   };
-  const bool bridged = (may_be_bridge(frame_->in_device) || may_be_bridge(frame_->out_device)) &&
-                       choose_whether("it has crossed a bridge of this host");
-  if (bridged) return choose_whether("its bridge's port is as -m physdev asks");
+  if (has_port()) return choose_whether("its bridge's port is as -m physdev asks");
   return (match.asked & ~match.inverted) == 0;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/arrivals.h"
+#include "eval/bridge.h"
 #include "eval/bridge_ports.h"
 #include "eval/doubts.h"
 #include "eval/eval.h"
@@ -48,6 +49,7 @@ class Evaluator::Machine {
         interpreter_(program_, state_, routes_),
         own_(OwnAddresses::of(host)),
         arrivals_(host, routes_, own_),
+        bridges_(host),
         bridge_ports_(host, routes_),
         ways_out_(host, routes_, own_),
         path_mtu_(host),
@@ -237,17 +239,26 @@ class Evaluator::Machine {
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
   bool is_foreign(const Frame& frame) const;
+  // How a packet came through prerouting.
+  struct Received {
+    bool routed = false;     // on its way out over the loopback
+    bool by_bridge = false;  // which asks the routes itself, since it was translated
+    bool is_shown = false;   // Bridges::shows()
+  };
   void receive(Frame& frame, const Options& options, Journey& journey);
+  const char* reception_error(Frame& frame) const;
+  bool pass_up(Frame& frame, bool is_shown, const Options& options, Journey& journey);
+  void route(const Received& received, Frame& frame, const Options& options, Journey& journey);
+  void send_on(Frame& frame, const Options& options, Journey& journey);
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
-  bool take_hop(Frame& frame, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
   // Between the ports of a bridge.
   bool passes_below(Frame& frame, const Options& options, Journey& journey) const {
     return options.others != Others::Asked ||
            link_chains_.let_pass(Hook::Forward, frame.in_device, frame, journey);
   }
-  void pass_as_frame(Frame& frame, const Options& options, Journey& journey);
+  static void pass_as_frame(Frame& frame, Journey& journey);
   bool asks_for_route(const Stage& stage, const RouteKey& before, const Frame& frame) const;
   static Packet packet_now(const Frame& frame);
   static void finish(Frame& frame, Journey& journey);
@@ -276,6 +287,7 @@ class Evaluator::Machine {
   Interpreter interpreter_;
   OwnAddresses own_;
   Arrivals arrivals_;
+  Bridges bridges_;
   BridgePorts bridge_ports_;
   WaysOut ways_out_;
   PathMtu path_mtu_;

@@ -306,6 +306,7 @@ Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame&
 // nf_nat_setup_info().
 NatAnswer settle(const NatRange& range, NatKind kind, Frame& frame) {
   Flow& flow = frame.flow;
+  if (flow.is_confirmed) return NatAnswer::Accept;
   const bool source = kind == NatKind::Source;
   const Tuple now = invert(flow.reply);
   const Tuple chosen = chosen_tuple(now, range, kind, frame);

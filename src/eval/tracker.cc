@@ -288,12 +288,21 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
 const char* Tracker::refuses(const Frame& frame, const Options& options) {
   const Flow& flow = frame.flow;
   const bool begins = options.keep_state && flow.tracking == Tracking::Entry && !flow.seen_before &&
-                      flow.entry == nullptr && !flow.is_answer;
+                      flow.entry == nullptr && !flow.is_answer && !flow.is_confirmed;
   if (!begins) return nullptr;
   const FlowEntry* other = flows_.find(flow.reply, flow.zone).entry;
   const bool is_same =
       other == nullptr || (other->original == flow.tuple && other->reply == flow.reply);
   return is_same ? nullptr : kNotConfirmed;
+}
+
+const char* Tracker::confirm(Frame& frame, const Options& options) {
+  Flow& flow = frame.flow;
+  if (flow.tracking != Tracking::Entry || flow.seen_before || flow.entry != nullptr) return nullptr;
+  if (const char* why = refuses(frame, options)) return why;
+  flow.is_confirmed = true;
+  flow.status |= flow_status::kConfirmed;
+  return nullptr;
 }
 
 void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
@@ -309,7 +318,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
     if (flow.expects) flows_.note_expecting(*flow.entry);
     return;
   }
-  if (!accepted || flow.is_answer) return;
+  if ((!accepted && !flow.is_confirmed) || flow.is_answer) return;
   // The flow's own bytes, as conntrack saw them, have begun it in track().
   FlowEntry entry = begun_;
   entry.original = flow.tuple;

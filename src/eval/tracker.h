@@ -32,6 +32,9 @@ class Tracker {
   // At the end of the last hook (nf_confirm()), where a flow that nobody has seen is to be
   // remembered. Not null: the packet goes no further, and why.
   const char* refuses(const Frame& frame, const Options& options);
+  // The same of a packet to many that came by a bridge, before input: from then on it is in the
+  // table, whatever becomes of the packet.
+  const char* confirm(Frame& frame, const Options& options);
   // Remembers the flow, where packets are one conversation. `accepted`: by the last hook too.
   void keep(Frame& frame, const Options& options, bool accepted);
   // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.

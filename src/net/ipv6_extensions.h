@@ -11,8 +11,7 @@ inline constexpr std::uint8_t kIpv6Fragment = 44;
 
 // Hop-by-hop options, routing, fragment, destination options.
 inline bool is_ipv6_extension(std::uint8_t next_header) {
-  return next_header == 0 || next_header == 43 || next_header == kIpv6Fragment ||
-         next_header == 60;
+  return next_header == 0 || next_header == 43 || next_header == kIpv6Fragment || next_header == 60;
 }
 
 }  // namespace rolewall::net

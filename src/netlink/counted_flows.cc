@@ -39,8 +39,12 @@ std::optional<CountedFlow> counted_flow(View entry) {
                    .icmp_type = original->icmp_type,
                    .answered_by = reply->from.address,
                    .is_over = is_over(entry),
+                   .is_translated = reply->from.address != original->to.address ||
+                                    reply->from.port != original->to.port,
                    .there = count_in(find_attribute(entry, CTA_COUNTERS_ORIG)),
                    .back = count_in(find_attribute(entry, CTA_COUNTERS_REPLY))};
+  const View left = find_attribute(entry, CTA_TIMEOUT);
+  if (left.size() == 4) flow.left_s = static_cast<std::uint32_t>(big_endian(left));
   // The kernel's own is a hash of 32 bits (nf_ct_get_id): two of a million have the same.
   flow.id = big_endian(find_attribute(entry, CTA_ID)) << 32 | std::uint64_t{flow.from.port} << 16 |
             flow.to.port;

@@ -17,6 +17,7 @@ namespace rolewall::netlink {
 struct FlowCount {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
+  bool operator==(const FlowCount&) const = default;
 };
 
 struct CountedFlow {
@@ -25,8 +26,10 @@ struct CountedFlow {
   Endpoint from;  // of its first packet, as it arrived; ports are 0 where there are none
   Endpoint to;
   std::optional<std::uint8_t> icmp_type{};
-  net::Address answered_by;  // another than `to` where that was translated
-  bool is_over = false;      // of TCP: both sides have closed it, or one has reset it
+  net::Address answered_by;               // another than `to` where that was translated
+  bool is_over = false;                   // of TCP: both sides have closed it, or one has reset it
+  bool is_translated = false;             // its destination: to another address or port
+  std::optional<std::uint32_t> left_s{};  // until it is forgotten, if nothing comes
   // Of its own direction and of the answers; absent where nothing is counted.
   std::optional<FlowCount> there;
   std::optional<FlowCount> back;

@@ -31,13 +31,28 @@ using ruleset::Route;
 using ruleset::RouterPreference;
 using ruleset::RouteType;
 
-std::string kind_of(const AttributeMap& link) {
-  const auto info = link.find(IFLA_LINKINFO);
-  if (info == link.end()) return "";
+AttributeMap parts_of(const AttributeMap& of, std::uint16_t name) {
   AttributeMap parts;
-  for_each_attribute(info->second,
-                     [&](std::uint16_t type, View payload) { parts.emplace(type, payload); });
-  return text(parts, IFLA_INFO_KIND);
+  if (const auto nest = of.find(name); nest != of.end()) {
+    for_each_attribute(nest->second,
+                       [&](std::uint16_t type, View payload) { parts.emplace(type, payload); });
+  }
+  return parts;
+}
+
+// Its kind; and of a bridge what itself is set to, whatever the machine is.
+void read_kind(const AttributeMap& link, Interface& interface) {
+  const AttributeMap info = parts_of(link, IFLA_LINKINFO);
+  interface.kind = text(info, IFLA_INFO_KIND);
+  if (interface.kind != "bridge") return;
+  const AttributeMap data = parts_of(info, IFLA_INFO_DATA);
+  const auto is_set = [&](std::uint16_t name) -> std::optional<bool> {
+    const auto found = data.find(name);
+    if (found == data.end() || found->second.empty()) return std::nullopt;
+    return found->second[0] != 0;
+  };
+  interface.shows_ipv4 = is_set(IFLA_BR_NF_CALL_IPTABLES);
+  interface.shows_ipv6 = is_set(IFLA_BR_NF_CALL_IP6TABLES);
 }
 
 // Devices by index, the loopback among them.
@@ -63,7 +78,7 @@ Result<Devices> read_links(RouteDumper& dumper, Machine& machine, Masters& maste
                     interface.index = static_cast<std::uint32_t>(link.ifi_index);
                     interface.group = number(attributes, IFLA_GROUP);
                     interface.hardware_type = link.ifi_type;
-                    interface.kind = kind_of(attributes);
+                    read_kind(attributes, interface);
                     interface.mtu = number(attributes, IFLA_MTU);
                     if (const auto mac = attributes.find(IFLA_ADDRESS); mac != attributes.end()) {
                       interface.mac = fmt::format("{:02x}", fmt::join(mac->second, ":"));

@@ -38,7 +38,7 @@ struct CommitResult {
 struct SetState {
   std::string name;
   std::uint64_t handle = 0;
-  std::uint32_t elements = 0;  // as the kernel counts: of a tree's interval both ends
+  std::uint32_t elements = 0;  // as the kernel counts: intervals, of sets that have them
   bool operator==(const SetState&) const = default;
 };
 struct TableState {

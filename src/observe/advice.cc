@@ -164,14 +164,23 @@ class Advice {
 
   void missing_rule(std::string_view before) {
     const std::string service =
-        policy_.service_name(packet_.protocol, asked_.port, packet_.icmp_type);
-    std::string ends = fmt::format("{} = {}", peer_key(), quoted_name(policy_, peer()));
+        policy_.service_name(packet_.protocol, packet_.from_port, asked_.port, packet_.icmp_type);
+    // Who has no address yet, as before DHCP, is nobody whom a rule can name.
+    std::string ends;
+    if (!net::is_unspecified(peer())) {
+      ends = fmt::format(", {} = {}", peer_key(), quoted_name(policy_, peer()));
+    }
     if (event_.direction == Direction::Forward) {
       ends += fmt::format(", to = {}", quoted_name(policy_, asked_.to));
     }
-    say(fmt::format("{}a rule: [[{}]] service = \"{}\", {}", before, name_of(event_.direction),
+    say(fmt::format("{}a rule: [[{}]] service = \"{}\"{}", before, name_of(event_.direction),
                     service, ends));
-    if (event_.written_to) translated();
+    if (event_.written_to) {
+      translated();
+    } else if (!event_.has_connection && policy_.means_what_client_wrote(event_.direction)) {
+      say("(the kernel does not tell here what its client wrote: if another program has translated "
+          "it, `service` and `to` must name that)");
+    }
     for (const WrittenRule& rule : policy_.rules()) {
       if (!rule.services.empty() && rule.action == "accept" && serves(rule)) near(rule);
     }

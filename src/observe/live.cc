@@ -29,11 +29,6 @@ Result<ruleset::Snapshot> live_snapshot() {
   host->joined_groups = joined_groups();
   host->routes_groups_ipv4 = net_setting("ipv4/conf/all/mc_forwarding").value_or(0) != 0;
   host->routes_groups_ipv6 = net_setting("ipv6/conf/all/mc_forwarding").value_or(0) != 0;
-  const auto shows_frames = [](const char* setting) {
-    return net_setting(setting).value_or(0) != 0;
-  };
-  host->shows_bridged_ipv4 = shows_frames("bridge/bridge-nf-call-iptables");
-  host->shows_bridged_ipv6 = shows_frames("bridge/bridge-nf-call-ip6tables");
   const auto transparent = netlink::has_transparent_sockets();
   if (transparent) host->has_transparent_sockets = *transparent;
   return ruleset::Snapshot{std::move(*host), std::move(*live), {}};

@@ -13,6 +13,7 @@ namespace rolewall::observe {
 namespace {
 
 // NF_INET_*.
+constexpr std::uint8_t kPreroutingHook = 0;
 constexpr std::uint8_t kForwardHook = 2;
 constexpr std::uint8_t kLocalOutHook = 3;
 
@@ -74,7 +75,9 @@ std::optional<LogEvent> log_event(const LogLine& line) {
                  .user = line.user,
                  .time_ns = line.time_ns,
                  .packet = packet_head(line.packet),
-                 .written_to = std::nullopt};
+                 .written_to = std::nullopt,
+                 .has_connection = line.connection_info.has_value(),
+                 .before_routing = line.hook == kPreroutingHook};
   if (event.packet) event.written_to = written_destination(line, *event.packet);
   return event;
 }

@@ -26,6 +26,9 @@ struct LogEvent {
   // Where its client sent it to, if that was translated before; known where LogReader was asked for
   // connections.
   std::optional<netlink::Endpoint> written_to;
+  bool has_connection = false;  // it was told, so that `written_to` is known
+  bool before_routing =
+      false;  // where it goes was not decided: whether it is passed on is not told
 };
 
 // What our prefix says; std::nullopt where it is no prefix of ours, as that of another program that

@@ -194,15 +194,16 @@ Result<LogReader> LogReader::open(std::uint16_t group, bool with_connections) {
     return fail(ErrorKind::System, why, done.error().os_errno);
   };
   TRY(explained(bind_to(*socket, group)));
-  // A kernel without ctnetlink refuses the flag; where it is a module, it is loaded meanwhile.
+  // A kernel without CONFIG_NETFILTER_NETLINK_GLUE_CT refuses the flag; where ctnetlink is a
+  // module, it is loaded meanwhile.
   constexpr int kTries = 2;
   for (int i = 0; with_connections && i < kTries; ++i) {
     if (configure(*socket, group, NFULNL_CFG_F_SEQ | NFULNL_CFG_F_CONNTRACK)) {
-      return LogReader(std::move(*socket));
+      return LogReader(std::move(*socket), true);
     }
   }
   TRY(explained(configure(*socket, group, NFULNL_CFG_F_SEQ)));
-  return LogReader(std::move(*socket));
+  return LogReader(std::move(*socket), !with_connections);
 }
 
 std::string_view LogReader::device_name(std::uint32_t index) {

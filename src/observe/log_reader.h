@@ -41,17 +41,21 @@ class LogReader {
   // Gives `visit` what has come, after waiting for at most `timeout_ms`. A loss is no error.
   Result<void> read(int timeout_ms, const std::function<void(const LogLine&)>& visit);
 
+  // False where it was asked for connections, and the kernel tells none.
+  bool tells_connections() const { return tells_connections_; }
   std::uint64_t lost() const { return lost_; }
   // Whether something was lost since this was asked last, though how much may not be known yet.
   bool take_overrun() { return std::exchange(has_overrun_, false); }
   std::uint64_t taken() const { return taken_; }
 
  private:
-  explicit LogReader(netlink::EventSocket socket) : socket_(std::move(socket)) {}
+  LogReader(netlink::EventSocket socket, bool tells_connections)
+      : socket_(std::move(socket)), tells_connections_(tells_connections) {}
 
   std::string_view device_name(std::uint32_t index);
 
   netlink::EventSocket socket_;
+  bool tells_connections_ = true;
   // Asked for once in a read(): devices are renamed, and lines come by tens of thousands.
   std::map<std::uint32_t, std::string> device_names_;
   std::optional<std::uint32_t> next_;  // the number that should come

@@ -185,9 +185,7 @@ std::vector<SetFill> set_fills(const ruleset::Table& table,
     const auto known = std::ranges::find(counted, set.name, &netlink::SetState::name);
     const auto left = std::ranges::find(unread, set.name, &netlink::UnreadSet::name);
     if (known != counted.end()) {
-      // Of a tree's interval the kernel counts both ends.
-      fill.elements =
-          set.interval && set.key.size() == 1 ? (known->elements + 1) / 2 : known->elements;
+      fill.elements = known->elements;
     } else if (left != unread.end()) {
       fill.elements = left->count;
     }

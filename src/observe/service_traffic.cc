@@ -29,6 +29,12 @@ Traffic traffic_of(const netlink::CountedFlow& flow, Direction direction) {
           .out_bytes = from_here.bytes};
 }
 
+// Those of whose connections there are: a [[nat]] rule admits what it sends elsewhere.
+bool lets_in(const WrittenRule& rule) {
+  if (rule.direction != Direction::Nat) return rule.action == "accept";
+  return std::ranges::find(rule.keys, "new-destination", &WrittenKey::key) != rule.keys.end();
+}
+
 }  // namespace
 
 void Traffic::operator+=(const Traffic& other) {
@@ -46,7 +52,7 @@ ServiceCounts::ServiceCounts(const WrittenPolicy& policy, net::AddressSet own)
       return each.direction == rule.direction && each.service == service;
     });
     service_of_rule_.push_back(static_cast<std::size_t>(same - services_.begin()));
-    if (rule.direction == Direction::Nat || rule.action != "accept") continue;
+    if (!lets_in(rule)) continue;
     if (same != services_.end()) {
       same->rules.push_back(rule.name);
     } else {
@@ -83,7 +89,9 @@ std::optional<Direction> ServiceCounts::direction_of(const netlink::CountedFlow&
     return own_.contains(address) || net::is_loopback(address);
   };
   const bool from_here = is_own(flow.from.address);
-  const bool to_here = is_own(flow.answered_by) || net::is_multicast(flow.to.address);
+  const bool is_to_all =
+      net::is_multicast(flow.to.address) || flow.to.address == net::Address{net::Ipv4{0xffffffff}};
+  const bool to_here = is_own(flow.answered_by) || is_to_all;
   if (from_here)
     return is_own(flow.answered_by) ? std::nullopt : std::optional(Direction::Outbound);
   return to_here ? Direction::Inbound : Direction::Forward;
@@ -96,19 +104,56 @@ std::optional<std::size_t> ServiceCounts::service_of(const netlink::CountedFlow&
     return !set || set->contains(address);
   };
   const std::vector<WrittenRule>& rules = policy_.rules();
-  for (std::size_t i = 0; i < rules.size(); ++i) {
-    const WrittenRule& rule = rules[i];
-    if (rule.direction != *direction || rule.action != "accept") continue;
-    if (rule.serves(flow.protocol, flow.from.port, flow.to.port, flow.icmp_type) &&
-        may_be(rule.from, flow.from.address) && may_be(rule.to, flow.to.address)) {
-      return service_of_rule_[i];
+  for (const bool translated : {true, false}) {
+    if (translated && !flow.is_translated) continue;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      const WrittenRule& rule = rules[i];
+      if (rule.direction != (translated ? Direction::Nat : *direction) || !lets_in(rule)) continue;
+      if (rule.serves(flow.protocol, flow.from.port, flow.to.port, flow.icmp_type) &&
+          may_be(rule.from, flow.from.address) && may_be(rule.to, flow.to.address)) {
+        return service_of_rule_[i];
+      }
     }
   }
   return services_.size() - 3 + static_cast<std::size_t>(*direction);
 }
 
+// The kernel's number of an entry is made of where it lies and whose it is: whoever comes back from
+// the same port while the old entry is still there gets another one with the same number, and the
+// old one goes without a word if nobody listened as it was made. Then what it has counted is not
+// above what was seen; or it is open, and was over; or it is over, will be forgotten later than was
+// said before, and that was no packet that was sent again.
+bool ServiceCounts::is_another(const Seen& seen, const netlink::CountedFlow& flow,
+                               const Traffic& now) const {
+  const Traffic& was = seen.traffic;
+  if (now.in_packets < was.in_packets || now.out_packets < was.out_packets ||
+      now.in_bytes < was.in_bytes || now.out_bytes < was.out_bytes) {
+    return true;
+  }
+  const bool was_over = !seen.is_open && seen.forgotten_at.has_value();
+  if (!was_over) return false;
+  if (!flow.is_over) return true;
+  constexpr auto kAbout = std::chrono::seconds(2);
+  constexpr std::uint64_t kSentAgain = 2;
+  const bool is_later =
+      flow.left_s && now_ + std::chrono::seconds(*flow.left_s) > *seen.forgotten_at + kAbout;
+  const std::uint64_t more = now.in_packets + now.out_packets - was.in_packets - was.out_packets;
+  return is_later && (more == 0 || more > kSentAgain);
+}
+
 void ServiceCounts::take(const netlink::CountedFlow& flow, bool has_ended) {
-  const auto seen = seen_.find(flow.id);
+  auto seen = seen_.find(flow.id);
+  if (seen != seen_.end() && !has_ended && looks_ > 1) {
+    const Direction direction = services_[seen->second.service].direction;
+    if (is_another(seen->second, flow, traffic_of(flow, direction))) {
+      if (seen->second.is_open) ++replaced_;
+      if (seen->second.is_open && seen->second.look == looks_) {
+        services_[seen->second.service].open -= 1;
+      }
+      seen_.erase(seen);
+      seen = seen_.end();
+    }
+  }
   std::size_t service = 0;
   if (seen != seen_.end()) {
     service = seen->second.service;
@@ -137,17 +182,32 @@ void ServiceCounts::take(const netlink::CountedFlow& flow, bool has_ended) {
     of.open += 1;
     of.of_open += now;
   }
+  std::optional<Clock::time_point> forgotten_at;
+  if (flow.left_s) forgotten_at = now_ + std::chrono::seconds(*flow.left_s);
   seen_[flow.id] = {.traffic = now,
                     .service = static_cast<std::uint32_t>(service),
                     .look = looks_,
-                    .is_open = is_counted ? seen->second.is_open : !flow.is_over};
+                    .is_open = is_counted ? seen->second.is_open : !flow.is_over,
+                    .forgotten_at = forgotten_at};
+}
+
+void ServiceCounts::take_ends() {
+  while (ends_) {
+    const auto read = ends_->read([&](const netlink::CountedFlow& flow) { take(flow, true); });
+    if (read || read.error().kind != ErrorKind::Conflict) break;
+    has_missed_ends_ = true;
+  }
 }
 
 // The kernel tells of an end before it takes the entry away (nf_conntrack_core.c: nf_ct_delete):
-// what has ended and is not in the dump is among the ends that are read after it.
+// what has ended and is not in the dump is among the ends that are read after it. Those of before
+// are read before it: another connection may have their numbers in it.
 Result<void> ServiceCounts::look() {
   looks_ += 1;
+  now_ = Clock::now();
   unseen_ends_ = 0;
+  replaced_ = 0;
+  has_missed_ends_ = false;
   for (ServiceTraffic& service : services_) {
     service.open = 0;
     service.ended = 0;
@@ -158,16 +218,13 @@ Result<void> ServiceCounts::look() {
     auto ends = netlink::EndedFlows::listen();
     if (ends) ends_.emplace(std::move(*ends));
   }
+  take_ends();
   TRY(netlink::read_counted_flows([&](const netlink::CountedFlow& flow) { take(flow, false); }));
-  has_missed_ends_ = false;
-  while (ends_) {
-    const auto read = ends_->read([&](const netlink::CountedFlow& flow) { take(flow, true); });
-    if (read || read.error().kind != ErrorKind::Conflict) break;
-    has_missed_ends_ = true;
-  }
+  take_ends();
   // While the kernel's table grows, a dump can pass an entry over: once is no end.
-  unseen_ends_ =
-      std::erase_if(seen_, [&](const auto& each) { return each.second.look + 1 < looks_; });
+  unseen_ends_ = replaced_ + std::erase_if(seen_, [&](const auto& each) {
+                   return each.second.look + 1 < looks_;
+                 });
   return {};
 }
 

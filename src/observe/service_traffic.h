@@ -1,8 +1,9 @@
 // The traffic of each service of the policy, from what connection tracking counts: of what is open
 // now, and what has passed between two looks, what has ended meanwhile included.
 //
-// A connection belongs to the first rule whose service, addresses and direction fit it; what was
-// open before the rule may have been admitted otherwise. The kernel keeps no note of the rule.
+// A connection belongs to the first rule whose service, addresses and direction fit it, a [[nat]]
+// rule's `new-destination` before others; what was open before the rule may have been admitted
+// otherwise. The kernel keeps no note of the rule.
 #pragma once
 
 #include <chrono>
@@ -40,7 +41,7 @@ struct ServiceTraffic {
 
 class ServiceCounts {
  public:
-  // `own`: this host's addresses, the loopback's left out.
+  // `own`: this host's addresses, the loopback's left out, and its networks' broadcast addresses.
   ServiceCounts(const WrittenPolicy& policy, net::AddressSet own);
 
   // Goes on with the totals of services that `earlier` has, too: another policy is in force. What
@@ -59,15 +60,19 @@ class ServiceCounts {
   bool has_counters() const { return has_counters_; }
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct Seen {
     Traffic traffic;
     std::uint32_t service = 0;
     std::uint32_t look = 0;
     bool is_open = false;
+    std::optional<Clock::time_point> forgotten_at{};  // by the kernel, if nothing comes
   };
+  bool is_another(const Seen& seen, const netlink::CountedFlow& flow, const Traffic& now) const;
   std::optional<std::size_t> service_of(const netlink::CountedFlow& flow) const;
   std::optional<Direction> direction_of(const netlink::CountedFlow& flow) const;
   void take(const netlink::CountedFlow& flow, bool has_ended);
+  void take_ends();
 
   const WrittenPolicy& policy_;
   net::AddressSet own_;
@@ -75,6 +80,8 @@ class ServiceCounts {
   std::vector<std::size_t> service_of_rule_;  // by WrittenPolicy::rules()
   std::unordered_map<std::uint64_t, Seen> seen_;
   std::optional<netlink::EndedFlows> ends_;
+  Clock::time_point now_;  // of this look
+  std::uint64_t replaced_ = 0;
   std::uint32_t looks_ = 0;
   std::uint64_t unseen_ends_ = 0;
   bool has_counters_ = false;

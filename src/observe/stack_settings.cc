@@ -62,9 +62,22 @@ std::optional<ruleset::StackSettings> stack_settings(const std::string& device,
   return found;
 }
 
+// br_nf_pre_routing(): the machine's setting, or the bridge's own. Without br_netfilter there is
+// neither.
+void settle_bridge(ruleset::Interface& bridge, const SettingReader& read) {
+  const auto settle = [&](std::optional<bool>& shows, const char* name) {
+    const auto setting = read(fmt::format("bridge/bridge-nf-call-{}", name));
+    if (!setting) shows = false;
+    if (setting && *setting != 0) shows = true;
+  };
+  settle(bridge.shows_ipv4, "iptables");
+  settle(bridge.shows_ipv6, "ip6tables");
+}
+
 void read_stack_settings(ruleset::Host& host) {
   for (ruleset::Interface& interface : host.interfaces) {
     interface.settings = stack_settings(interface.device, net_setting);
+    if (interface.kind == "bridge") settle_bridge(interface, net_setting);
     const auto mtu = net_setting(fmt::format("ipv6/conf/{}/mtu", interface.device)).value_or(0);
     interface.ipv6_mtu = mtu == interface.mtu ? 0 : static_cast<std::uint32_t>(mtu);
   }

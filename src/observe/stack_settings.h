@@ -19,6 +19,9 @@ using SettingReader = std::function<std::optional<std::uint64_t>(std::string_vie
 std::optional<ruleset::StackSettings> stack_settings(const std::string& device,
                                                      const SettingReader& read);
 
+// Of a bridge, which says what itself is set to: whether br_netfilter shows its frames.
+void settle_bridge(ruleset::Interface& bridge, const SettingReader& read);
+
 // Fills in `settings` and `ipv6_mtu` of the host's devices: those of this network namespace.
 void read_stack_settings(ruleset::Host& host);
 

@@ -157,4 +157,14 @@ Result<ruleset::Host> this_host(NextHops hops) {
   return host;
 }
 
+Result<net::AddressSet> delivered_addresses() {
+  const auto machine = netlink::read_machine();
+  if (!machine) return std::unexpected(machine.error());
+  std::vector<net::Prefix> all = machine->addresses;
+  for (const ruleset::Route& route : machine->possible_routes) {
+    if (route.type == ruleset::RouteType::Broadcast) all.push_back(route.to);
+  }
+  return net::AddressSet::from(all);
+}
+
 }  // namespace rolewall::observe

@@ -15,4 +15,8 @@ enum class NextHops { One, Several };
 // routes and settings of the network namespace that we are in, the loopback left out.
 Result<ruleset::Host> this_host(NextHops hops = NextHops::One);
 
+// The addresses whose packets are delivered to this machine: its own, without the loopback's, and
+// its networks' broadcast addresses.
+Result<net::AddressSet> delivered_addresses();
+
 }  // namespace rolewall::observe

@@ -339,17 +339,23 @@ std::string WrittenPolicy::host_name(const net::Address& address) const {
   return "";
 }
 
-std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t port,
+std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t from_port,
+                                        std::uint16_t port,
                                         std::optional<std::uint8_t> icmp_type) const {
+  const auto is_for_this = [&](const ServicePart& part) {
+    if (part.protocol != protocol || !part.from_ports.contains(from_port)) return false;
+    return icmp_type ? part.icmp_type == icmp_type : part.ports.contains(port);
+  };
+  const auto has_no_other_port = [&](const ServicePart& part) {
+    return !net::has_ports(part.protocol) || part.ports == net::PortRange{port, port};
+  };
   for (const Services* services : {&services_, &further_services_}) {
     std::vector<std::string> names;
     for (const auto& [name, service] : *services) {
-      const bool fits = std::ranges::any_of(service.parts, [&](const ServicePart& part) {
-        if (part.protocol != protocol || !part.from_ports.is_all()) return false;
-        if (icmp_type) return part.icmp_type == icmp_type;
-        return !part.ports.is_all() && part.ports.contains(port);
-      });
-      if (fits) names.push_back(name);
+      if (std::ranges::any_of(service.parts, is_for_this) &&
+          std::ranges::all_of(service.parts, has_no_other_port)) {
+        names.push_back(name);
+      }
     }
     if (names.size() == 1) return names.front();
     if (!names.empty()) break;

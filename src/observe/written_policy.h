@@ -96,8 +96,8 @@ class WrittenPolicy {
   // Of a host alone, else "".
   std::string host_name(const net::Address& address) const;
   // The service by name that a packet to this port is of: "https"; its literal, "tcp/8443", where
-  // none or several are.
-  std::string service_name(std::uint8_t protocol, std::uint16_t port,
+  // none or several are. One that has other ports, too, says less than the literal.
+  std::string service_name(std::uint8_t protocol, std::uint16_t from_port, std::uint16_t port,
                            std::optional<std::uint8_t> icmp_type = std::nullopt) const;
   // A name that no rule of the record uses.
   void add_service(const std::string& name, const std::vector<std::string>& literals);

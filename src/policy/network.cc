@@ -182,6 +182,7 @@ void Networks::read_names(Network& network, std::span<const Value> names) {
       continue;
     }
     network.dns_names.push_back(name.text);
+    network.rests_on.push_back(name.text);
     const auto locked = loader_.lock.find(name.text);
     if (loader_.unanswered.contains(name.text)) {
       network.unanswered.push_back(name.text);
@@ -289,6 +290,11 @@ void Networks::finish(Index index) {
     return;
   }
   Network& network = policy.networks[index];
+  for (const Selector& item : terms.items) {
+    if (item.term.kind != TermKind::Network) continue;
+    const std::vector<std::string>& names = policy.networks[item.term.index].rests_on;
+    network.rests_on.insert(network.rests_on.end(), names.begin(), names.end());
+  }
   if (!loader_.unanswered.empty()) take_unanswered(network, terms);
   if (terms.items.empty()) return;  // everything that was listed is wrong, and was reported
   network.addresses = addresses_of(policy, terms, 0);

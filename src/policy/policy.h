@@ -124,6 +124,7 @@ struct Network {
   std::string name;
   net::AddressSet addresses;
   std::vector<std::string> dns_names;  // { names = }: resolved through rolewall.lock
+  std::vector<std::string> rests_on;   // these, and those of the networks that it is made of
   std::int64_t keep_seconds = 0;       // of these: how long an address outlives the last answer
   // DNS names of it, or of what it excludes, that have no address any more (rolewall refresh): it
   // stands for less then, or for more.

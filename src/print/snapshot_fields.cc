@@ -546,6 +546,8 @@ struct Described<Interface> {
                                       optional<&Interface::ipv6_mtu>("ipv6_mtu"),
                                       optional<&Interface::master>("master"),
                                       optional<&Interface::link>("link"),
+                                      optional<&Interface::shows_ipv4>("shows_ipv4"),
+                                      optional<&Interface::shows_ipv6>("shows_ipv6"),
                                       optional<&Interface::settings>("settings")};
 };
 
@@ -633,8 +635,6 @@ struct Described<Host> {
       optional<&Host::joined_groups>("joined_groups"),
       optional<&Host::routes_groups_ipv4>("routes_groups_ipv4"),
       optional<&Host::routes_groups_ipv6>("routes_groups_ipv6"),
-      optional<&Host::shows_bridged_ipv4>("shows_bridged_ipv4"),
-      optional<&Host::shows_bridged_ipv6>("shows_bridged_ipv6"),
       optional<&Host::conntrack>("conntrack"),
       optional<&Host::has_transparent_sockets>("has_transparent_sockets"),
       optional<&Host::kernel>("kernel"),

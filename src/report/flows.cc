@@ -236,7 +236,10 @@ void draw(Html& html, const Flows& flows, const std::map<std::string, std::strin
   const int width =
       2 * kMargin + flows.columns * (kBoxWidth + kBetweenColumns) - kBetweenColumns / 2;
   const int height = 2 * kMargin + flows.rows * (kBoxHeight + kBetweenRows) - kBetweenRows;
-  const auto svg = html.in("svg", {{"role", "group"},
+  // Where a desktop has nearly room for it, it is made a little smaller rather than cut.
+  constexpr int kFits = 1'600;
+  const auto svg = html.in("svg", {{"class", width <= kFits ? "fits" : ""},
+                                   {"role", "group"},
                                    {"aria-labelledby", "flows-title flows-text"},
                                    {"width", fmt::format("{}", width)},
                                    {"height", fmt::format("{}", height)},

@@ -306,6 +306,9 @@ void write_base(Html& html, const Model& model) {
   for (const std::string& what : diff.mistakes) {
     html.leaf("p", "A mistake of rolewall's, please report it: " + what, {{"class", "bad"}});
   }
+  for (const std::string& what : diff.assumed) {
+    html.leaf("p", "Taken for the same before and after, which no ruleset tells: " + what);
+  }
   if (diff.classes.empty() && diff.is_proof()) {
     html.leaf("p", "No packet's fate differs on the hosts that both have. This is proven.",
               {{"class", "good"}});

@@ -37,11 +37,14 @@ struct Counters {
   struct Service {
     std::string direction;
     std::string service;
+    std::vector<std::string> rules;
     std::uint64_t opened = 0;
     std::optional<std::uint64_t> per_1000_seconds;
   };
   struct Denial {
-    std::string rule;  // or a built-in step, and in which chain
+    std::string rule;  // its full name, or a built-in step
+    bool is_excess = false;
+    std::string direction;
     std::string fate;
     std::uint64_t packets = 0;
     std::optional<std::uint64_t> per_1000_seconds;

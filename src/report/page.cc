@@ -147,9 +147,32 @@ void write_rate(Html& html, const std::optional<std::uint64_t>& per_1000_seconds
   html.leaf("td", words, {{"class", "number"}});
 }
 
-}  // namespace
+std::string_view fate_of_counted(std::string_view fate) {
+  if (fate == "drop") return "dropped";
+  return fate == "reject" ? "rejected" : "passed, since it is in audit mode";
+}
 
-namespace {
+// The policy's lines, each leading to its rule below.
+void write_places(Html& html, const Model& model, const Anchors& anchors,
+                  const std::vector<std::string>& rules) {
+  const auto cell = html.in("td");
+  bool is_first = true;
+  for (const policy::RuleFile& file : model.policy.files) {
+    for (const policy::Rule& rule : file.rules) {
+      if (!rule.span.known() || std::ranges::find(rules, rule.full_name) == rules.end()) continue;
+      if (!is_first) html.text(", ");
+      is_first = false;
+      const std::string place =
+          fmt::format("{}:{}", model.policy.sources.path(rule.span.file), rule.span.line);
+      const std::string anchor = anchors.of(rule.span);
+      if (anchor.empty()) {
+        html.text(place);
+      } else {
+        html.leaf("a", place, {{"href", "#" + anchor}});
+      }
+    }
+  }
+}
 
 // The hosts' names are where a finding about one of them leads to.
 void write_names(Html& html, const HostKind& kind, Ids& ids) {
@@ -209,15 +232,19 @@ void write_hosts(Html& html, const Model& model, const Anchors& anchors) {
   }
 }
 
-void write_counters(Html& html, const Model& model) {
+void write_counters(Html& html, const Model& model, const Anchors& anchors) {
   if (!model.counters) return;
   const Counters& counters = *model.counters;
   const auto section = html.in("section", {{"aria-labelledby", "counters"}});
   html.leaf("h2", fmt::format("Counters{}{}", counters.host.empty() ? "" : " of ", counters.host),
             {{"id", "counters"}});
+  html.leaf(
+      "p",
+      "As the host's kernel had counted them. What stands in brackets is built in: every host "
+      "has it beside its rules.");
   {
-    const WideTable table(html, "Services",
-                          {"service", "direction", "new connections", "a second"});
+    const WideTable table(html, "Let in and out, by service",
+                          {"service", "direction", "new connections", "a second", "by"});
     const auto body = html.in("tbody");
     for (const Counters::Service& each : counters.services) {
       const auto row = html.in("tr");
@@ -225,16 +252,21 @@ void write_counters(Html& html, const Model& model) {
       html.leaf("td", each.direction);
       html.leaf("td", fmt::format("{}", each.opened), {{"class", "number"}});
       write_rate(html, each.per_1000_seconds);
+      write_places(html, model, anchors, each.rules);
     }
   }
-  const WideTable table(html, "Denied", {"rule or step", "fate", "packets", "a second"});
+  const WideTable table(
+      html, "Denied",
+      {"rule or built-in step", "direction", "what became of them", "packets", "a second", "by"});
   const auto body = html.in("tbody");
   for (const Counters::Denial& each : counters.denials) {
     const auto row = html.in("tr");
-    html.leaf("th", each.rule, {{"scope", "row"}});
-    html.leaf("td", each.fate);
+    html.leaf("th", each.rule + (each.is_excess ? ", over its limit" : ""), {{"scope", "row"}});
+    html.leaf("td", each.direction);
+    html.leaf("td", fate_of_counted(each.fate));
     html.leaf("td", fmt::format("{}", each.packets), {{"class", "number"}});
     write_rate(html, each.per_1000_seconds);
+    write_places(html, model, anchors, {each.rule});
   }
 }
 
@@ -268,7 +300,7 @@ std::string page(const Model& model) {
       write_flows(html, model, anchors);
       write_reach(html, model, lines);
       write_laws(html, model);
-      write_counters(html, model);
+      write_counters(html, model, anchors);
       write_hosts(html, model, anchors);
     }
     html.leaf("footer",

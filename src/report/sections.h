@@ -32,6 +32,6 @@ void write_findings(Html& html, const Model& model, const Anchors& anchors, Poli
 void write_laws(Html& html, const Model& model);
 void write_hosts(Html& html, const Model& model, const Anchors& anchors);
 void write_base(Html& html, const Model& model);
-void write_counters(Html& html, const Model& model);
+void write_counters(Html& html, const Model& model, const Anchors& anchors);
 
 }  // namespace rolewall::report

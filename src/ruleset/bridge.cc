@@ -3,23 +3,26 @@
 #include <algorithm>
 
 namespace rolewall::ruleset {
+namespace {
 
-BridgeOf bridge_of(const Host& host, std::string_view device) {
-  const auto find = [&](std::string_view name) {
-    return std::ranges::find(host.interfaces, name, &Interface::device);
-  };
-  const auto found = find(device);
-  if (found == host.interfaces.end()) return BridgeOf::None;
-  if (found->kind == "bridge") return BridgeOf::Itself;
-  if (found->kind != "vlan" || found->link.empty()) return BridgeOf::None;
-  const auto below = find(found->link);
-  const bool carried = below != host.interfaces.end() && below->kind == "bridge";
-  return carried ? BridgeOf::Carrier : BridgeOf::None;
+const Interface* interface_named(const Host& host, std::string_view device) {
+  const auto found = std::ranges::find(host.interfaces, device, &Interface::device);
+  return found == host.interfaces.end() ? nullptr : &*found;
 }
 
-std::optional<bool> shows_frames(const Host& host, bool ipv6, BridgeOf bridge) {
-  const std::optional<bool>& shown = ipv6 ? host.shows_bridged_ipv6 : host.shows_bridged_ipv4;
-  return bridge == BridgeOf::Carrier && shown.value_or(true) ? std::nullopt : shown;
+}  // namespace
+
+const Interface* bridge_of(const Host& host, std::string_view device) {
+  const Interface* at = interface_named(host, device);
+  if (at != nullptr && at->kind == "vlan") at = interface_named(host, at->link);
+  return at == nullptr || at->kind != "bridge" ? nullptr : at;
+}
+
+std::optional<bool> shows_frames(const Host& host, bool ipv6, std::string_view device) {
+  const Interface* bridge = bridge_of(host, device);
+  const std::optional<bool>& shown = ipv6 ? bridge->shows_ipv6 : bridge->shows_ipv4;
+  const bool is_tagged = bridge->device != device;
+  return is_tagged && shown.value_or(true) ? std::nullopt : shown;
 }
 
 }  // namespace rolewall::ruleset

@@ -44,9 +44,13 @@ struct Interface {
   std::string kind{};               // rtnetlink's: "veth", "bridge"
   std::string mac{};                // "02:00:00:00:00:01"
   std::uint32_t mtu = 0;
-  std::uint32_t ipv6_mtu = 0;               // where a router has told a smaller one; 0: as `mtu`
-  std::string master{};                     // the bridge, bond or VRF that it is a port of
-  std::string link{};                       // the device that it stands on, as a VLAN's
+  std::uint32_t ipv6_mtu = 0;  // where a router has told a smaller one; 0: as `mtu`
+  std::string master{};        // the bridge, bond or VRF that it is a port of
+  std::string link{};          // the device that it stands on, as a VLAN's
+  // Of a bridge: br_netfilter shows what comes by it to prerouting before the bridge looks where it
+  // goes (bridge-nf-call-iptables, -ip6tables). Absent: not known.
+  std::optional<bool> shows_ipv4{};
+  std::optional<bool> shows_ipv6{};
   std::optional<StackSettings> settings{};  // absent: not known
   bool operator==(const Interface&) const = default;
 };
@@ -162,10 +166,6 @@ struct Host {
   // Whether a program routes multicast (mc_forwarding): groups go to other links, too.
   bool routes_groups_ipv4 = false;
   bool routes_groups_ipv6 = false;
-  // Whether br_netfilter shows the chains of IP what a bridge passes on between its ports
-  // (bridge-nf-call-iptables, -ip6tables; not without the module). Absent: not known.
-  std::optional<bool> shows_bridged_ipv4{};
-  std::optional<bool> shows_bridged_ipv6{};
   ConntrackSettings conntrack{};
   std::optional<bool> has_transparent_sockets{};  // of TCP or UDP; absent: not known
   std::string kernel{};                           // uname's release; "": not known

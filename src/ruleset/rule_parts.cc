@@ -43,11 +43,7 @@ bool is_excess(const Chain& chain, std::size_t rule) {
   const Rule& which = chain.rules[rule];
   const std::string& of = which.comment.text();
   if (of.empty() || of.starts_with('(')) return false;
-  if (chain.name == own::excess_chain(of)) return true;
-  // Where nothing logs it, the rule that finds it over the limit counts and denies.
-  const bool counts = std::ranges::any_of(
-      which.exprs, [](const Expr& expr) { return std::holds_alternative<Counter>(expr); });
-  return chain.name == of && rule != 0 && counts;
+  return chain.name == own::excess_chain(of);
 }
 
 const Counter* leading_counter(const Rule& rule) {

@@ -436,10 +436,9 @@ Wrong TableChecker::check_expr(const Expr& expr) const {
 // end, so it is found by the same bound, and recursion is never deeper than it.
 std::optional<unsigned> TableChecker::depth_below(const Chain& chain, unsigned above) {
   if (above >= kJumpStackSize) return std::nullopt;
-  if (const auto known = depths_.find(&chain); known != depths_.end()) {
-    if (known->second + above >= kJumpStackSize) return std::nullopt;
-    return known->second;
-  }
+  std::optional<unsigned>& known =
+      depths_[static_cast<std::size_t>(&chain - names_.table().chains.data())];
+  if (known) return *known + above >= kJumpStackSize ? std::nullopt : known;
   unsigned deepest = 0;
   const auto follow = [&](const Verdict& verdict) {
     if (verdict.chain.empty()) return true;
@@ -462,7 +461,7 @@ std::optional<unsigned> TableChecker::depth_below(const Chain& chain, unsigned a
       }
     }
   }
-  depths_.emplace(&chain, deepest);
+  known = deepest;
   return deepest;
 }
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <vector>
 
 #include "ruleset/effects.h"
 #include "ruleset/register_ops.h"
@@ -22,7 +22,7 @@ Wrong check_object(const Object& object);
 // Refers to the table. It may be mended between two questions, so long as its names stay.
 class TableChecker {
  public:
-  explicit TableChecker(const Table& table) : names_(table) {}
+  explicit TableChecker(const Table& table) : names_(table), depths_(table.chains.size()) {}
 
   bool names_are_unique() const { return names_.names_are_unique(); }
   Wrong check_set(const Set& set) const;
@@ -46,7 +46,7 @@ class TableChecker {
   std::optional<unsigned> depth_below(const Chain& chain, unsigned above);
 
   TableIndex names_;
-  std::unordered_map<const Chain*, unsigned> depths_;  // frames that jumps from a chain can open
+  std::vector<std::optional<unsigned>> depths_;  // by chain: frames that jumps from it can open
 };
 
 }  // namespace rolewall::ruleset

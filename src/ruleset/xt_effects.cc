@@ -85,6 +85,15 @@ constexpr std::array kMatches{
     MatchRow{"u32"},
     MatchRow{"udp"},
     MatchRow{"udplite"},
+    // Of ebtables (net/bridge/netfilter/ebt_*.c).
+    MatchRow{"802_3"},
+    MatchRow{"among"},
+    MatchRow{"arp"},
+    MatchRow{"ip"},
+    MatchRow{"ip6"},
+    MatchRow{"mark_m"},
+    MatchRow{"stp"},
+    MatchRow{"vlan"},
 };
 
 const MatchRow* row_of(std::string_view name) {

@@ -374,6 +374,9 @@ constexpr std::array kTargetRows{
     TargetRow{"TPROXY", 0, 16, read_tproxy},
     TargetRow{"TPROXY", 1, 28, read_tproxy_1},
     TargetRow{"TRACE", 0, 0, read_note},
+    // Of ebtables: struct ebt_log_info, ebt_nflog_info.
+    TargetRow{"log", 0, 36, read_note},
+    TargetRow{"nflog", 0, 76, read_note},
     TargetRow{"TTL", 0, 2, read_ttl},
 };
 

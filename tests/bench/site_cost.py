@@ -1,23 +1,27 @@
 #!/usr/bin/env python3
 """What it costs to look at a whole policy: exact lint of long lists of rules, and lint, reach and report of a large site.
 
-usage: site_cost.py PROGRAM RULES-DIR [--runs 5] [--count 10000] [--hosts 1000] [--quick]
+usage: site_cost.py PROGRAM RULES-DIR [--runs 5] [--count 10000] [--hosts 1000] [--classbench DIR] [--quick]
 
 The medians of the runs, in processor seconds of the whole command, and the most memory; beside them what they should reach
 on two cores that are quiet. A list is a gateway's [[forward]] rules, of three kinds: `site` (of 100 networks and hosts in
 them, 60 services, 85 % accept), `hosts` (each rule its own prefixes and port) and `wild` (any address and action,
-overlapping). --quick: small, once; that it runs.
+overlapping); and of ClassBench's kinds, where --classbench (or ROLEWALL_CLASSBENCH) names a checkout of it, as
+all_packets.py has them. --quick: small, once; that it runs.
 """
 import argparse
 import os
 import pathlib
 import random
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 from typing import NamedTuple
+
+import all_packets
 
 
 class Question(NamedTuple):
@@ -28,16 +32,16 @@ class Question(NamedTuple):
 
 
 def list_rule(kind: str, rng: random.Random) -> tuple[str, str, str, str]:
-    """Source, destination, service, action."""
+    """Source, destination, service in quotes, action."""
     if kind == "site":
         def end() -> str:
             network = rng.randrange(100)
             return f"10.{network}.0.0/16" if rng.random() < 0.5 else f"10.{network}.{rng.randrange(250)}.7"
-        service = f"{rng.choice(['tcp', 'udp'])}/{1000 + rng.randrange(60)}"
+        service = f'"{rng.choice(["tcp", "udp"])}/{1000 + rng.randrange(60)}"'
         return end(), end(), service, "accept" if rng.random() < 0.85 else "drop"
     if kind == "hosts":
         ends = [f"{rng.randrange(1, 200)}.{rng.randrange(256)}.{rng.randrange(256)}.0/24" for _ in range(2)]
-        return ends[0], ends[1], f"tcp/{rng.randrange(1, 65000)}", "accept"
+        return ends[0], ends[1], f'"tcp/{rng.randrange(1, 65000)}"', "accept"
     length = rng.randrange(8, 25)
     address = rng.randrange(1, 200) << 24 | rng.randrange(1 << 24)
     masked = address >> (32 - length) << (32 - length)
@@ -45,18 +49,51 @@ def list_rule(kind: str, rng: random.Random) -> tuple[str, str, str, str]:
     low = rng.randrange(1, 60000)
     service = rng.choice(["tcp", "udp"]) + (f"/{low}" if rng.random() < 0.7 else f"/{low}-{low + rng.randrange(2000)}")
     ends = [prefix, "any"] if rng.random() < 0.5 else ["any", prefix]
-    return ends[0], ends[1], service, rng.choice(["accept", "drop"])
+    return ends[0], ends[1], f'"{service}"', rng.choice(["accept", "drop"])
 
 
-def write_list(directory: pathlib.Path, kind: str, count: int) -> None:
+def service_words(protocol: int, any_protocol: bool, source: tuple[int, int], destination: tuple[int, int]) -> str:
+    """As the policy has them, in quotes; "": every packet."""
+    def ports(name: str) -> str:
+        def words(of: tuple[int, int]) -> str:
+            return str(of[0]) if of[0] == of[1] else f"{of[0]}-{of[1]}"
+        if source == destination == (0, 65535):
+            return f'"{name}"'
+        return f'"{name}/{words(destination)}' + ("" if source == (0, 65535) else f" from {words(source)}") + '"'
+    if any_protocol:
+        return "" if source == destination == (0, 65535) else f"[{ports('tcp')}, {ports('udp')}]"
+    if protocol in (6, 17):
+        return ports("tcp" if protocol == 6 else "udp")
+    return '"icmp"' if protocol == 1 else f'"protocol/{protocol}"'
+
+
+def as_source(prefix: str) -> str:
+    """ClassBench has groups as sources, which a policy refuses: other networks in their place."""
+    first, rest = prefix.split(".", 1)
+    return f"{int(first) - 64}.{rest}" if int(first) >= 224 else prefix
+
+
+def classbench_lines(file: pathlib.Path, count: int) -> list[tuple[str, str, str, str]]:
+    """As list_rule(): "@1.2.3.0/24  5.6.7.8/32  0 : 65535  80 : 80  0x06/0xFF ..."; an action it has not."""
     rng = random.Random(1)
+    rules = []
+    for line in file.read_text().splitlines()[:count]:
+        source, destination, *numbers = re.match(
+            r"@(\S+)\s+(\S+)\s+(\d+) : (\d+)\s+(\d+) : (\d+)\s+0x(\w+)/0x(\w+)", line).groups()
+        ports = list(map(int, numbers[:4]))
+        service = service_words(int(numbers[4], 16), numbers[5] == "00", (ports[0], ports[1]), (ports[2], ports[3]))
+        ends = ["any" if end.endswith("/0") else end for end in (as_source(source), destination)]
+        rules.append((*ends, service, rng.choice(["accept", "drop"])))
+    return rules
+
+
+def write_list(directory: pathlib.Path, rules: list[tuple[str, str, str, str]]) -> None:
     directory.mkdir()
     (directory / "site.toml").write_text('[site]\nname = "list"\n\n[hosts.gw]\nrole = "gateway"\naddresses = ["192.0.2.1"]\n')
     text = ['role = "gateway"\n']
-    for number in range(count):
-        source, destination, service, action = list_rule(kind, rng)
-        text.append(f'\n[[forward]]\nid = "r{number}"\nservice = "{service}"\nfrom = "{source}"\nto = "{destination}"\n'
-                    f'action = "{action}"\n')
+    for number, (source, destination, service, action) in enumerate(rules):
+        text.append(f'\n[[forward]]\nid = "r{number}"\n' + (f"service = {service}\n" if service else "") +
+                    f'from = "{source}"\nto = "{destination}"\naction = "{action}"\n')
     (directory / "gateway.toml").write_text("".join(text))
 
 
@@ -104,12 +141,27 @@ def run_once(command: list[str], rules: str) -> tuple[float, int, str]:
     return used.ru_utime + used.ru_stime, used.ru_maxrss // 1024, undecided
 
 
-def questions(folder: pathlib.Path, program: str, count: int, hosts: int) -> list[Question]:
+def lists(folder: pathlib.Path, count: int, classbench: str | None) -> dict[str, list[tuple[str, str, str, str]]]:
+    all_kinds = {}
+    for kind in ("site", "hosts", "wild"):
+        rng = random.Random(1)
+        all_kinds[kind] = [list_rule(kind, rng) for _ in range(count)]
+    if classbench is None:
+        print("ClassBench is not there: --classbench DIR, or ROLEWALL_CLASSBENCH", flush=True)
+        return all_kinds
+    built = all_packets.build_classbench(pathlib.Path(classbench).resolve(), folder)
+    for kind in all_packets.CLASSBENCH:
+        all_kinds[kind] = classbench_lines(all_packets.classbench_rules(built, kind, count), count)
+    return all_kinds
+
+
+def questions(folder: pathlib.Path, program: str, count: int, hosts: int, classbench: str | None) -> list[Question]:
     asked = []
-    for kind, reach in (("site", 1), ("hosts", 1), ("wild", 6)):
+    for kind, rules in lists(folder, count, classbench).items():
         directory = folder / kind
-        write_list(directory, kind, count)
-        asked.append(Question(f"exact lint, {count:,} rules of kind {kind}", [program, "lint", str(directory)], reach, 256))
+        write_list(directory, rules)
+        reach = 6 if kind in ("wild", "fw1", "fw2") else 1
+        asked.append(Question(f"exact lint, {len(rules):,} rules of kind {kind}", [program, "lint", str(directory)], reach, 256))
     for rules in (count // 10, count):
         directory = folder / f"large-{rules}"
         write_site(directory, hosts, rules)
@@ -128,13 +180,14 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--hosts", type=int, default=1_000)
+    parser.add_argument("--classbench", default=os.environ.get("ROLEWALL_CLASSBENCH"))
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.quick:
         options.runs, options.count, options.hosts = 1, 200, 30
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as folder:
-        for question in questions(pathlib.Path(folder), options.program, options.count, options.hosts):
+        for question in questions(pathlib.Path(folder), options.program, options.count, options.hosts, options.classbench):
             runs = [run_once(question.arguments, options.rules) for _ in range(options.runs)]
             seconds = statistics.median(seconds for seconds, _, _ in runs)
             megabytes = max(megabytes for _, megabytes, _ in runs)

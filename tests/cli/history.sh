@@ -114,7 +114,13 @@ with_state disable
 expect_status 0
 apply
 expect_status 0
+# By default a screen of them, the newest first.
 with_state history
+[ "$(wc -l <"$scratch/out")" -le 23 ] || complain "more than a screen"
+expect_out "more: rolewall history --all"
+refuse_out "first apply"
+with_state history --all
+refuse_out "history --all"
 [ "$(grep -c 'first apply' "$scratch/out")" = 1 ] || complain "more than one first apply"
 expect_out "rules, where no table was"
 

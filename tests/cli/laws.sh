@@ -70,6 +70,13 @@ rolewall check site
 expect_status 0
 expect_out "laws     2 laws, 2 packets: all proven"
 
+# What always holds says what it is of.
+site '[[always]]
+packets = "mysql web > db"'
+rolewall check site
+expect_status 0
+expect_out "[[always]]: this is of rules alone: what the IP stack discards"
+
 # In a role that host alone is asked.
 site '' '[[never]]' 'packets = "mysql web > self"'
 rolewall test site

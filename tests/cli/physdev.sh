@@ -1,4 +1,4 @@
-# iptables' physdev, with a real bridge that asks iptables: what a port has to do with it no question says, so that the
+# iptables' physdev, and translation, with a real bridge that asks iptables: what a port has to do with it no question says, so that the
 # answer hangs on it by name, and what a real connection meets is one of the two. Of another device it is exact.
 . "$(dirname "$0")/prelude.sh"
 real_connections="$ROLEWALL_SOURCE/tests/support/real_connections.py"
@@ -69,8 +69,19 @@ for port in 22 80; do
   ask "tcp 10.9.0.2 > 10.9.0.3:$port in=br0 at=self"
   hangs_on 'bridge'
 done
-# Not shown to iptables: the bridge passes it on all the same.
+# Translated to another port, the bridge sends it on as a frame: by forward, with its hops as they were.
+printf '*nat\n-A PREROUTING -d 10.9.0.1 -p tcp --dport 8080 -j DNAT --to-destination 10.9.0.3:80\nCOMMIT\n' | iptables-nft-restore
+meets $one 10.9.0.2 10.9.0.1 8080 accept
+ask 'tcp 10.9.0.2 > 10.9.0.1:8080 in=br0 ttl=1'
+expect_json 'd["verdict"] == "conditional"'
+expect_json '{"accept", "stack"} <= {a["verdict"] for a in d["hops"][-1]["alternatives"]}'
+expect_json '"whether 10.9.0.3 is behind another port of br0" in str(d["hops"][-1]["alternatives"])'
+expect_json '"forward" in [h["hook"] for h in d["hops"]] and "input" not in [h["hook"] for h in d["hops"]]'
 sysctl -qw net.bridge.bridge-nf-call-iptables=0
+ask 'tcp 10.9.0.2 > 10.9.0.1:8080 in=br0 ttl=1'
+expect_json 'd["verdict"] == "stack"'
+expect_json '"hop limit" in str(d["hops"][-1])'
+# Not shown to iptables: the bridge passes it on all the same.
 nft 'add table ip x; add chain ip x f { type filter hook forward priority 5; policy drop; }'
 meets $one 10.9.0.2 10.9.0.3 22 accept
 ask 'tcp 10.9.0.2 > 10.9.0.3:22 in=br0 at=self'

@@ -18,6 +18,7 @@ proves 'never mysql any,!web,!db > db'
 refutes 'never mysql any > db'
 expect_out "db.inbound."
 proves 'always https lb > web'
+expect_out 'note: this is of rules alone: what the IP stack discards'
 refutes 'always https any > web'
 expect_out "this packet is denied"
 proves 'deny mysql any,!web,!db > self' --host db-01

@@ -13,7 +13,7 @@ printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' >"$scratch/resolv.
 mount --bind "$scratch/resolv.conf" /etc/resolv.conf
 zone="$scratch/zone"
 says() { printf '%s\n' "$@" >"$zone"; }
-says "intake.example 198.18.0.7" "other.example 198.18.1.1 2001:db8:1::1"
+says "intake.example 198.18.0.7" "other.example 198.18.1.1 2001:db8:1::1" "not-here.example 198.18.2.2"
 python3 "$ROLEWALL_SOURCE/tests/support/dns_server.py" "$zone" >"$scratch/dns" 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null; end_waiting; rm -rf "$scratch"' EXIT
@@ -32,6 +32,7 @@ office = ["198.51.100.0/24"]
 intake = { names = ["intake.example"], keep = "1h" }
 others = { names = ["other.example"] }
 both = ["intake", "others"]
+elsewhere = { names = ["not-here.example"] }
 
 [hosts.www]
 role = "web"
@@ -99,6 +100,10 @@ lacks 198.18.0.7
 [ "$(counter)" = "$counted" ] || complain "the counter is $(counter), not $counted"
 has 203.0.113.9
 events applied refreshed
+# A name that this host's rules do not use, of which nobody knows anything by now, is not asked for.
+refuse_err "not-here.example"
+with_state status
+refuse_out "not-here.example"
 with_state status --format json
 expect_json "d['generation'] == 2 and d['drift'] == [] and 'problems' not in d and 'way_back' not in d"
 # An apply goes on from there, and not from the lock: nothing is to be done.
@@ -184,7 +189,7 @@ with_state status
 expect_status 0
 
 # Who locks the names again has looked himself: his addresses count.
-says "intake.example 198.18.0.50" "other.example 198.18.1.1 2001:db8:1::1"
+says "intake.example 198.18.0.50" "other.example 198.18.1.1 2001:db8:1::1" "not-here.example 198.18.2.2"
 rolewall lock site
 with_state apply site
 expect_status 0
@@ -207,7 +212,7 @@ from = "blocked"
 action = "drop"
 early = true
 TOML
-blocks() { says "intake.example 198.18.0.50" "other.example 198.18.1.1 2001:db8:1::1" "blocked.example $1"; }
+blocks() { says "intake.example 198.18.0.50" "other.example 198.18.1.1 2001:db8:1::1" "blocked.example $1" "not-here.example 198.18.2.2"; }
 blocks 203.0.113.66
 rolewall lock guarded
 with_state apply guarded

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <regex>
 #include <set>
+#include <sstream>
+#include <string>
 
 #include "eval/program.h"
 #include "netlink/netlink.h"
@@ -44,6 +47,9 @@ std::string comparable(std::string bytecode) {
       {std::regex("(\\[ dynset .*) timeout 0ms "), "$1 "},
       {std::regex("\\[ log level 4 \\]"), "[ log ]"},
       {std::regex("\\[ ct load unknown "), "[ ct load id "},
+      // Of iptables' we add the words.
+      {std::regex("\\[ (match|target) name (\\S+) rev ([0-9]+) [^\n]*\\]"),
+       "[ $1 name $2 rev $3 ]"},
   };
   for (const auto& [from, to] : kRewrites) bytecode = std::regex_replace(bytecode, from, to);
   return bytecode;
@@ -79,6 +85,49 @@ void compare_bytecode(const Sample& sample, const Ruleset& ruleset, Findings& fi
     if (comparable(ours) == comparable(theirs)) continue;
     findings.losses.push_back(
         fmt::format("{}\nthe kernel:\n{}we:\n{}", sample.commands[i], theirs, ours));
+  }
+}
+
+// What nft lists of each rule, before it looks for its own words, in which some matches of iptables
+// make it crash; by family and table and its handle: "ip filter 4".
+std::map<std::string, std::string> listed_bytecode() {
+  static const std::regex kHeader("(ip6?|inet|arp|bridge|netdev) (\\S+) \\S+ ([0-9]+).*");
+  std::map<std::string, std::string> listed;
+  std::istringstream lines(
+      output_of({"sh", "-c", "stdbuf -oL nft --debug=netlink list ruleset; true"}, ""));
+  std::string* now = nullptr;
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch header;
+    if (std::regex_match(line, header, kHeader)) {
+      now = &listed[fmt::format("{} {} {}", header.str(1), header.str(2), header.str(3))];
+    } else if (now != nullptr && line.starts_with("  [ ")) {
+      *now += line.substr(2) + "\n";
+    } else {
+      now = nullptr;
+    }
+  }
+  return listed;
+}
+
+// Of what iptables has loaded.
+void compare_listing(const Sample& sample, const Ruleset& ruleset, Findings& findings) {
+  if (!sample.loader.front().ends_with("tables-nft-restore")) return;
+  const std::map<std::string, std::string> listed = listed_bytecode();
+  for (const Table& table : ruleset.tables) {
+    for (const Chain& chain : table.chains) {
+      for (const Rule& rule : chain.rules) {
+        const std::string key =
+            fmt::format("{} {} {}", name_of(table.family), table.name, rule.handle);
+        const auto theirs = listed.find(key);
+        std::string ours;
+        for (const Expr& expr : rule.exprs) ours += print::bytecode(expr, table.family) + "\n";
+        ++findings.bytecode_compared;
+        if (theirs != listed.end() && comparable(ours) == comparable(theirs->second)) continue;
+        findings.losses.push_back(fmt::format("rule {} of {}\nnft lists:\n{}we:\n{}", rule.handle,
+                                              chain.name,
+                                              theirs == listed.end() ? "" : theirs->second, ours));
+      }
+    }
   }
 }
 
@@ -245,6 +294,7 @@ Result<Findings> make_trip(const Sample& sample) {
   }
   count_undecided(*before, findings);
   compare_bytecode(sample, *before, findings);
+  compare_listing(sample, *before, findings);
   check_snapshot(*before, findings);
 
   bool stripped = false;

@@ -96,7 +96,7 @@ void applied(std::string_view text) {
 void kernel(std::string_view text) {
   apply::Applied into;
   apply::take_kernel(text, into);
-  (void)apply::boot_of(text);
+  (void)apply::where_of(text);
 }
 
 }  // namespace

@@ -193,6 +193,10 @@ bool has_iptables() {
   return !program(false).empty() && !program(true).empty();
 }
 
+std::string ipset_lines() {
+  return std::string(kIpsets + 1) + (kFirstOfAddedTo + 1);
+}
+
 Result<void> make_ipsets(ruleset::Host& host) {
   TRY(feed_ipset(kIpsets));
   TRY(restore_ipsets());

@@ -17,6 +17,8 @@ bool has_iptables();
 // own.
 Result<void> make_ipsets(ruleset::Host& host);
 
+// Those sets, as `ipset restore` reads them.
+std::string ipset_lines();
 // The sets to which rules add hold what they held.
 Result<void> restore_ipsets();
 

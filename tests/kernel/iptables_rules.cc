@@ -1,6 +1,7 @@
-// The random rules of iptables that the judges load, as text: `iptables_rules SEED COUNT` prints
-// COUNT rulesets from SEED on, each behind a line "# ruleset SEED", those of ip6tables behind
-// "# ip6tables". Scripts compare with it what iptables prints, and which options it has.
+// The random rules that the judges load, as text for scripts: `iptables_rules SEED COUNT [FROM]`
+// prints COUNT rulesets from SEED on, each behind a line "# ruleset SEED". FROM: `iptables`, where
+// it is not told, whose rules of ip6tables stand behind "# ip6tables"; `text` or `shapes`, of nft;
+// `sets` alone prints the sets of ip_set that rules of iptables ask.
 #include <fmt/format.h>
 
 #include <charconv>
@@ -8,9 +9,14 @@
 #include <optional>
 #include <string_view>
 
+#include "iptables_loader.h"
 #include "iptables_text.h"
+#include "ruleset_text.h"
+#include "shapes_text.h"
 
 namespace {
+
+using namespace rolewall::kernel_judge;  // NOLINT: the file is made of its names
 
 std::optional<std::uint64_t> number_in(std::string_view text) {
   std::uint64_t number = 0;
@@ -19,17 +25,30 @@ std::optional<std::uint64_t> number_in(std::string_view text) {
   return number;
 }
 
+std::optional<std::string> text_from(std::string_view from, std::uint64_t seed) {
+  if (from == "iptables") return render(generate_iptables(seed, true));
+  if (from == "text") return render(generate_ruleset(seed));
+  if (from == "shapes") return render(generate_shapes(seed));
+  return std::nullopt;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
-  const auto seed = count == 3 ? number_in(words[1]) : std::nullopt;
-  const auto rulesets = count == 3 ? number_in(words[2]) : std::nullopt;
-  if (!seed || !rulesets) {
-    fmt::print(stderr, "usage: iptables_rules SEED COUNT\n");
+  if (count == 2 && words[1] == std::string_view("sets")) {
+    fmt::print("{}", ipset_lines());
+    return 0;
+  }
+  const auto seed = count >= 3 ? number_in(words[1]) : std::nullopt;
+  const auto rulesets = count >= 3 ? number_in(words[2]) : std::nullopt;
+  const std::string_view from = count == 4 ? words[3] : "iptables";
+  if (count > 4 || !seed || !rulesets || !text_from(from, 1)) {
+    fmt::print(stderr,
+               "usage: iptables_rules SEED COUNT [iptables|text|shapes]\n       "
+               "iptables_rules sets\n");
     return 2;
   }
   for (std::uint64_t i = 0; i < *rulesets; ++i) {
-    const auto text = rolewall::kernel_judge::generate_iptables(*seed + i, true);
-    fmt::print("# ruleset {}\n{}", *seed + i, render(text));
+    fmt::print("# ruleset {}\n{}", *seed + i, *text_from(from, *seed + i));
   }
 }

@@ -7,14 +7,16 @@ namespace rolewall::kernel_judge {
 
 std::string IptablesWriter::nat_target(const Place& at) {
   const std::string to =
-      v6_ ? pick({"2001:db8:9:1::5", "2001:db8:9::1", "2001:db8:9:1::5-2001:db8:9:1::9"})
-          : pick({"10.9.1.5", "10.9.0.1", "192.0.2.9", "10.9.1.5-10.9.1.9"});
+      v6_ ? pick({"2001:db8:9:1::5", "2001:db8:9::1", "2001:db8:9:1::5-2001:db8:9:1::9",
+                  "2001:db8:9:12::7"})
+          : pick({"10.9.1.5", "10.9.0.1", "192.0.2.9", "10.9.1.5-10.9.1.9", "10.9.12.7"});
   const bool with_ports = protocol_ == "tcp" || protocol_ == "udp" || protocol_ == "sctp";
   const std::string netmap =
       " -j NETMAP --to " +
       (v6_ ? pick({"2001:db8:9:1::/64", "2001:db8:9:1::5", "2001:db8:9::/47", "::/0"})
            : pick({"10.9.1.0/24", "10.9.1.5", "10.9.0.0/15", "0.0.0.0/0"}));
-  const std::string single = v6_ ? "[2001:db8:9:1::5]" : "10.9.1.5";
+  const std::string single =
+      v6_ ? pick({"[2001:db8:9:1::5]", "[2001:db8:9:12::7]"}) : pick({"10.9.1.5", "10.9.12.7"});
   if (at.is("PREROUTING") || at.is("OUTPUT")) {
     switch (random_.below(4)) {
       case 0:

@@ -17,6 +17,8 @@
 namespace rolewall::kernel_judge {
 namespace {
 
+constexpr const char* kBehindBridgeMac = "02:00:00:00:0b:07";
+
 // A worker of the kernel's makes the routes to IPv6 addresses after these are there
 // (addrconf_dad_work() of net/ipv6/addrconf.c).
 bool has_routes_to(const netlink::Machine& machine) {
@@ -109,6 +111,7 @@ Result<void> add_networks(ruleset::Host& host) {
 Result<bool> add_bridge(ruleset::Host& host) {
   const std::size_t number = host.interfaces.size();
   const std::string far_end = sandbox::peer_device(number);
+  const std::string beside = far_end + "b";  // behind the bridge's second port
   const auto mac = [&](int end) { return fmt::format("02:00:00:00:{:02x}:{:02x}", number, end); };
   if (std::system("ip link add br0 type bridge forward_delay 0 mcast_snooping 0 2>/dev/null") !=
       0) {
@@ -124,9 +127,21 @@ Result<bool> add_bridge(ruleset::Host& host) {
       "echo 1 >/proc/sys/net/ipv6/conf/port0/disable_ipv6",
       "ip link set port0 up",
       fmt::format("ip link set {} up", far_end),
+      fmt::format("ip link add port1 type veth peer name {}", beside),
+      fmt::format("ip link set {} mtu 65535 address {}", beside, kBehindBridgeMac),
+      fmt::format("echo 1 >/proc/sys/net/ipv6/conf/{}/disable_ipv6", beside),
+      "echo 1 >/proc/sys/net/ipv6/conf/port1/disable_ipv6",
+      // What is for many comes to the host alone: one packet is followed, not its copies.
+      "ip link set port1 master br0 mtu 65535",
+      "ip link set port1 type bridge_slave bcast_flood off mcast_flood off",
+      "ip link set port1 up",
+      fmt::format("ip link set {} up", beside),
       "ip link set br0 up",
       "ip addr add 10.9.12.1/24 dev br0",
       "ip addr add 2001:db8:9:12::1/64 dev br0 nodad",
+      fmt::format("ip neigh add 10.9.12.7 lladdr {} dev br0 nud permanent", kBehindBridgeMac),
+      fmt::format("ip -6 neigh add 2001:db8:9:12::7 lladdr {} dev br0 nud permanent",
+                  kBehindBridgeMac),
       // For sockets that are bound to it, as sandbox/host.cc has them.
       "ip route add default dev br0 metric 1100",
       "ip -6 route add default dev br0 metric 1100",
@@ -163,6 +178,8 @@ Result<void> learn_machine(ruleset::Host& host) {
       interface.mtu = live.mtu;
       interface.master = live.master;
       interface.link = live.link;
+      interface.shows_ipv4 = live.shows_ipv4;
+      interface.shows_ipv6 = live.shows_ipv6;
     }
   }
   host.routes = std::move(machine->routes_by_hop);

@@ -12,9 +12,9 @@ namespace rolewall::kernel_judge {
 // loopback. The host's description gets those that are its own.
 Result<void> add_networks(ruleset::Host& host);
 
-// One more device, a bridge with one port: what comes by it has crossed the bridge, and
-// br_netfilter shows it to iptables. False: this kernel has no bridges. REQUIRES: before
-// learn_machine().
+// One more device, a bridge: packets come by its one port, and behind the other is 10.9.12.7 (and
+// 2001:db8:9:12::7). br_netfilter shows them to iptables, or not (choose_stack()). False: this
+// kernel has no bridges. REQUIRES: before learn_machine().
 constexpr const char* kBridge = "br0";
 Result<bool> add_bridge(ruleset::Host& host);
 

@@ -29,6 +29,7 @@
 #include "machine_on_trial.h"
 #include "net/address_set.h"
 #include "net/protocol.h"
+#include "netlink/conntrack.h"
 #include "options.h"
 #include "print/print.h"
 #include "random.h"
@@ -294,11 +295,17 @@ class Runner {
       if (arguments_.from == Arguments::From::Iptables) dress_for_iptables(question, seed + number);
       if (question.outbound && !send_by_routes(question, routes)) continue;
       if (!is_sent_as_asked(question) || !is_carried(host_, question)) continue;
-      if (bears_what_a_frame_does_not(question) || is_of_group_by_bridge(question)) continue;
+      if (bears_what_a_frame_does_not(question)) continue;
       auto answers = (*trial)->ask(question);
       if (!answers) {
         broken(answers.error(), again + std::to_string(number));
         return false;
+      }
+      if (is_of_group_by_bridge(question)) {
+        if (auto gone = netlink::forget_connections(); !gone) {
+          broken(gone.error(), again + std::to_string(number));
+          return false;
+        }
       }
       // A local program could not even ask for it: no hook was met.
       const std::string& refused = answers->seen.reason;
@@ -314,12 +321,12 @@ class Runner {
       ++packets_;
       if (!answers->journey.conditions.empty()) ++conditional_;
       tally_.add((*trial)->ruleset(), answers->journey);
-      if (question.packet.in_device == kBridge) ++bridged_;
-      if (answers->difference.empty()) continue;
-      if (is_lost_behind_bridge(question, *answers) || is_sent_on_by_bridge(question, *answers)) {
-        ++otherwise_by_bridge_;
-        continue;
+      if (question.packet.in_device == kBridge) {
+        ++bridged_;
+        const std::string_view left_by = answers->journey.after.out_device;
+        if (left_by == kBridge) ++sent_on_;
       }
+      if (answers->difference.empty()) continue;
       if (++disagreements_ > kMostShown) continue;
       fmt::print("DISAGREEMENT: {}\n  {}\n  bytes: {}\n  evaluator:\n{}  kernel:\n{}",
                  answers->difference, in_words(question), in_hex(question.packet),
@@ -350,33 +357,12 @@ class Runner {
         net::address_from_bytes(std::span(packet.bytes).subspan(at, size)));
   }
 
-  // The connection of such a frame is in the table before input (br_nf_local_in()): a translation
-  // there comes too late, which the evaluator does not know, and what the watch drops stays in it.
+  // The connection of such a frame is in the table before input (br_nf_local_in()), though the
+  // watch drops it.
   static bool is_of_group_by_bridge(const Question& question) {
     return question.packet.in_device == kBridge &&
            (question.packet.type == eval::PacketType::Broadcast ||
             question.packet.type == eval::PacketType::Multicast);
-  }
-
-  // A bridge shows prerouting what the IP stack has not looked at (br_nf_pre_routing()): what that
-  // refuses has run rules there, and is lost all the same.
-  static bool is_lost_behind_bridge(const Question& question, const Answers& answers) {
-    return question.packet.in_device == kBridge && answers.journey.hooks.size() == 1 &&
-           answers.journey.fate() == eval::Fate::Stack &&
-           answers.seen.fate() != sandbox::Fate::Accept;
-  }
-
-  // What prerouting translates of a bridge's frame, br_netfilter itself sends on
-  // (br_nf_pre_routing_finish()), as the IP stack would not: the evaluator knows the stack alone
-  // (docs/kernel-parity.md).
-  static bool is_sent_on_by_bridge(const Question& question, const Answers& answers) {
-    const bool ipv6 = question.packet.ether_type == eval::kEtherTypeIpv6;
-    const std::size_t header = ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize;
-    const auto& before = question.packet.bytes;
-    const auto& after = answers.journey.after.bytes;
-    return question.packet.in_device == kBridge && before.size() >= header &&
-           after.size() >= header &&
-           eval::destination_of(before, ipv6) != eval::destination_of(after, ipv6);
   }
 
   // The rules that the disagreement needs, and what both say of these alone.
@@ -398,8 +384,7 @@ class Runner {
       fmt::print("undecided, not compared: {} packets: {}\n", count, reason);
     }
     if (bridged_ != 0) {
-      fmt::print("{} packets by a bridge, {} of them otherwise, as br_netfilter does\n", bridged_,
-                 otherwise_by_bridge_);
+      fmt::print("{} packets by a bridge, {} of them to its other port\n", bridged_, sent_on_);
     }
     fmt::print(
         "{} rulesets ({} more refused by nft or the kernel), {} packets compared ({} of them "
@@ -415,7 +400,7 @@ class Runner {
   std::uint64_t packets_ = 0;
   std::uint64_t conditional_ = 0;
   std::uint64_t bridged_ = 0;
-  std::uint64_t otherwise_by_bridge_ = 0;
+  std::uint64_t sent_on_ = 0;
   std::uint64_t disagreements_ = 0;
   Tally tally_;
   std::map<std::string, std::uint64_t> undecided_;

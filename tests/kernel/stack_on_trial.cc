@@ -50,7 +50,10 @@ Result<void> choose_stack(ruleset::Host& host, std::uint64_t seed) {
   TRY(set("ipv4/conf/all/accept_source_route", chance(20)));
   TRY(set("ipv4/conf/all/send_redirects", chance(50)));
   TRY(set("ipv4/conf/all/bc_forwarding", chance(10)));
+  TRY(set("bridge/bridge-nf-call-iptables", 1U - chance(15)));
+  TRY(set("bridge/bridge-nf-call-ip6tables", 1U - chance(15)));
   for (ruleset::Interface& interface : host.interfaces) {
+    if (interface.kind == "bridge") interface.shows_ipv4 = interface.shows_ipv6 = false;  // itself
     const auto of = [&](const char* family, const char* name) {
       return fmt::format("{}/conf/{}/{}", family, interface.device, name);
     };

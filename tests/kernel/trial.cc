@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "eval/stack.h"
@@ -11,6 +13,7 @@
 #include "iptables_loader.h"
 #include "netlink/netlink.h"
 #include "nft_loader.h"
+#include "observe/this_host.h"
 #include "reduce.h"
 #include "ruleset/expr.h"
 #include "ruleset/xt_match.h"
@@ -131,6 +134,37 @@ Result<void> take_away(const IptablesText& text) {
   return {};
 }
 
+constexpr const char* kRecentLists = "/proc/net/xt_recent";
+
+// What recent's lists hold before the first packet, some of it twice. Where a list cannot be
+// written to, it is empty: it is read as it is.
+void fill_recent_lists() {
+  std::error_code none;
+  for (const auto& list : std::filesystem::directory_iterator(kRecentLists, none)) {
+    for (const char* address :
+         {"198.51.100.7", "10.9.0.1", "10.9.1.5", "192.0.2.9", "2001:db8:9::1", "2001:db8:9:1::5",
+          "10.9.1.5", "2001:db8:9:1::5"}) {
+      std::ofstream(list.path()) << '+' << address << std::flush;
+    }
+  }
+}
+
+// Those that the kernel shows are as it shows them.
+Result<void> read_recent_lists(ruleset::Host& host) {
+  const bool asked = std::ranges::any_of(host.xt_tables, [](const ruleset::XtTable& table) {
+    return table.name.starts_with("xt_recent/");
+  });
+  if (!asked) return {};
+  const auto live = observe::this_host();
+  if (!live) return std::unexpected(live.error());
+  host.ticks = live->ticks;
+  for (ruleset::XtTable& table : host.xt_tables) {
+    const auto shown = std::ranges::find(live->xt_tables, table.name, &ruleset::XtTable::name);
+    if (shown != live->xt_tables.end()) table.lines = shown->lines;
+  }
+  return {};
+}
+
 // As /proc/net shows them where no packet has come yet: what was not read is conditional.
 std::vector<ruleset::XtTable> lists_of(const ruleset::Ruleset& ruleset) {
   std::vector<ruleset::XtTable> lists;
@@ -188,6 +222,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const IptablesText& text, const rules
     TRY(take_away(text));
     auto loaded = load_iptables(text);
     if (loaded && text.lowered_by) loaded = load_lowered(*text.lowered_by);
+    if (loaded) fill_recent_lists();
     // What of the other family was taken before does not stay.
     if (!loaded && loaded.error().kind == ErrorKind::Usage) {
       auto kernel = netlink::Connection::open();
@@ -249,6 +284,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
                   (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
   trial->host_ = host;
   trial->host_.xt_tables = lists_of(trial->ruleset_);
+  TRY(read_recent_lists(trial->host_));
   trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, trial->host_);
   return trial;
 }

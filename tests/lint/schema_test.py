@@ -90,7 +90,7 @@ def main() -> int:
         if path.parts[-2] != "rules" and kind == "role" and "role" not in tomllib.loads(text):
             continue  # a test's own file
         count += 1
-        names = (kind,) if kind in ("services", "lock") else (kind, "any")
+        names = (kind,) if kind == "lock" else (kind, "any")
         problems += [f"{path} is not valid as {name}" for name in names if not is_valid(schemas[name], text)]
     for name, wrong in WRONG:
         with tempfile.TemporaryDirectory() as folder:

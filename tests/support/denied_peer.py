@@ -4,6 +4,7 @@ what its rules log and count of that."""
 import os
 import socket
 import struct
+import time
 
 from live_guard import Client, run
 from scene import NEIGHBOURS, put_beyond
@@ -75,6 +76,29 @@ class Peer(Client):
                     left = 1000
                     while left > 0 and (data := each.recv(left)):
                         left -= len(data)
+            return "done"
+        if what == "to-all":  # from, to, port
+            source, to, port = words
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+                out.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                out.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+                out.bind((source, 0))
+                out.sendto(b"!", (to, int(port)))
+            return "done"
+        if what == "again":  # from, to, port, how many: from one port, each reset when it has got its answer
+            source, to, port, count = words
+            with self.connect(source, to, port, 3) as first:
+                own = first.getsockname()[1]
+                first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            for _ in range(int(count)):
+                with socket.socket() as each:
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    each.bind((source, own))
+                    each.connect((to, int(port)))
+                    each.sendall(b"?" * 50)
+                    each.recv(50)
+                time.sleep(0.15)
             return "done"
         if what == "answer":  # a SYN+ACK without a SYN, which is invalid
             source, to = (socket.inet_aton(word) for word in words)

@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def metrics():
             types[line.split()[2]] = line.split()[3]
         elif not line.startswith("#"):
             key, value = line.rsplit(" ", 1)
+            check(key not in values, f"twice in one exposition: {key}")
             values[key] = int(value)
     return values, types
 
@@ -103,6 +105,35 @@ def traffic(peer):
           f"bytes within the time: {passed}")
 
 
+def from_a_port_again(peer):
+    """Each is a connection with bytes of its own, though connection tracking has the last one's entry still."""
+    peer.ask("again", PEER, HERE, 8000, 3)
+    counting = subprocess.Popen([PROGRAM, "stats", "--watch", "--format", "json", "--over", "1s", "--state-dir", STATE],
+                                stdout=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    peer.ask("again", PEER, HERE, 8000, 15)
+    time.sleep(1.2)
+    counting.send_signal(signal.SIGINT)
+    looks = [json.loads(line) for line in counting.communicate(timeout=20)[0].splitlines()]
+    services = [each for look in looks for each in look["services"] if each.get("service") == "tcp/8000"]
+    # Each sends SYN, ACK, 50 bytes, ACK, RST: 5 packets of 40 or 52 bytes and more.
+    passed = sum(each.get("traffic_passed", {}).get("in_bytes", 0) for each in services)
+    check(passed >= 16 * 250 * 0.7, f"from a port again and again: {passed} bytes of at least {16 * 250}")
+
+
+def broadcasts(peer):
+    write_site(server=RULES + '[[inbound]]\nid = "names"\nservice = "udp/137"\n')
+    apply()
+    peer.ask("to-all", PEER, "203.0.113.255", 137)
+    peer.ask("to-all", PEER, "255.255.255.255", 137)
+    services = stats("--once")["services"]
+    names = [each for each in services if each.get("service") == "udp/137"]
+    check(names and names[0]["open"] == 2, f"broadcasts: {services}")
+    check(not [each for each in services if each["direction"] == "forward"], f"forwarded: {services}")
+    write_site(server=RULES)
+    apply()
+
+
 def monotonic(peer):
     before, types = metrics()
     check(types["rolewall_rule_new_packets_total"] == "counter", "types")
@@ -122,6 +153,40 @@ def monotonic(peer):
     write_site(server=RULES)
     key = 'rolewall_denied_packets_total{by="(default)",chain="input",action="drop"}'
     check(before.get(key, 0) == 3 + 2, f"{key}: {before.get(key)}")
+
+
+def prefixes_are_counted():
+    for each in range(3):
+        must("ban", f"10.9{each}.0.0/24")
+    fills = {each["name"]: each["elements"] for each in stats("--once")["sets"]}
+    check(fills["banned/4-prefixes"] == 3, f"three prefixes are banned: {fills}")
+    for each in range(3):
+        must("unban", f"10.9{each}.0.0/24")
+
+
+def limits_come_and_go(peer):
+    """What a limit has denied is never shown as let in, whatever becomes of the limit."""
+    def new():
+        return next(each["new"] for each in stats("--once")["services"] if each.get("service") == "udp/1000")
+
+    def put(rules, mode="enforce"):
+        write_site(server=rules + f'[defaults]\nmode = "{mode}"\n')
+        apply()
+
+    limited = RULES.replace('limit = "1/hour"', 'limit = "2/hour burst 2"')
+    put(limited)
+    peer.ask("datagrams", PEER, HERE, 1000, 40)
+    let_in = new()
+    check(let_in <= 3, f"let in: {let_in}")
+    put(limited, "audit")
+    check(new() <= let_in, f"as audit mode begins: {new()}")
+    peer.ask("datagrams", OTHER, HERE, 1000, 10)
+    check(new() >= 10, f"in audit mode all pass: {new()}")
+    put(limited)
+    check(new() <= let_in + 10, f"as audit mode ends: {new()}")
+    put(limited.replace('limit = "2/hour burst 2"\n', ""))
+    check(new() <= let_in + 10, f"without the limit: {new()}")
+    put(RULES)
 
 
 def without_the_record():
@@ -198,6 +263,10 @@ def main():
     without_the_record()
     to_a_file()
     drawn()
+    from_a_port_again(peer)
+    broadcasts(peer)
+    prefixes_are_counted()
+    limits_come_and_go(peer)
     check(OTHER != PEER, "")
     finish(peer)
 

@@ -85,6 +85,14 @@ class Sender(Client):
                 out.bind((source, 0))
                 out.sendto(b"!", (to, 53))
             return "done"
+        if what == "large":  # in three fragments
+            (to,) = words
+            family = socket.AF_INET6 if ":" in to else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as out:
+                if family == socket.AF_INET:
+                    out.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: fragments may be made
+                out.sendto(b"!" * 4000, (to, 53))
+            return "done"
         return super().do(what, words, held)
 
 
@@ -212,6 +220,15 @@ def translated(client):
     check(trace.status == 0 and first["dry_run"]["agrees"], f"translated: the dry run: {first}")
     later = trace.packets[1]["dry_run"]
     check(later["agrees"] or not later["compared"], f"of the middle: {later}")
+    # What is published is a service, and one series.
+    found = json.loads(must("stats", "--once", "--format", "json"))
+    door = [each for each in found["services"] if each.get("service") == "tcp/9001"]
+    check(len(door) == 1 and door[0]["direction"] == "nat" and door[0]["new"] == 1, f"published: {found['services']}")
+    check(not [each for each in found["services"] if each.get("unattributed") and each["direction"] == "forward"],
+          f"somebody else's: {found['services']}")
+    series = [line for line in must("stats", "--format", "prometheus").splitlines()
+              if line.startswith("rolewall_rule_new_packets_total") and "nat.door" in line]
+    check(len(series) == 1, f"its series: {series}")
 
 
 def discarded(client):
@@ -302,6 +319,41 @@ def over_the_loopback():
     check([each["hops"][0]["hook"] for each in trace.packets] == ["output", "prerouting"], f"loopback: {trace.packets}")
     check(all(each["verdict"] == "accept" for each in trace.packets), f"loopback: {trace.packets}")
     check(trace.end["differ"] == 0, f"loopback: the dry run: {trace.packets}")
+    # The bit is on the packet still as it arrives: that makes no third of it.
+    with Trace("tcp 127.0.0.1 > 127.0.0.1:8000 flags=syn", count=20, seconds=3) as trace:
+        Client.connect("-", "127.0.0.1", 8000, 2).close()
+    check(len(trace.packets) == 2, f"loopback: once sent, once come: {trace.packets}")
+    is_same(trace, "over the loopback")
+
+
+def in_fragments(client):
+    """One datagram, and nothing is said of its pieces."""
+    with Trace("udp any > self", count=20, seconds=3) as trace:
+        client.ask("large", OURS)
+        client.ask("large", OURS6)
+    check(len(trace.packets) == 2, f"in fragments: {trace.packets}")
+    check(all(":53 " in each["packet"] and not each["translations"] for each in trace.packets), f"{trace.packets}")
+    is_same(trace, "in fragments")
+
+
+def two_at_once():
+    """One of them goes on."""
+    both = [subprocess.Popen([PROGRAM, "trace", "tcp any > self:9", "--for", "2s", "--state-dir", STATE],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [each.communicate(timeout=20)[1] for each in both]
+    refused = [each.returncode for each in both]
+    check(sorted(refused)[0] == 0 and sum("another trace runs here" in error for error in errors) == 1,
+          f"two at once: {refused} {errors}")
+
+
+def unmarked_by_others(client):
+    """What became of it then is not known; that is no difference."""
+    run("nft", "table inet foreign { chain p { type filter hook prerouting priority -150; meta nftrace set 0; }; }")
+    with Trace("tcp any > self:8000 flags=syn") as trace:
+        client.ask("from", OURS, 8000, 0)
+    run("nft", "delete", "table", "inet", "foreign")
+    check(trace.status == 0 and trace.end["not_compared"] == 1 and trace.packets[0]["verdict"] == "undecided",
+          f"unmarked: {trace.packets}")
 
 
 def nothing_stays(client):
@@ -375,6 +427,9 @@ def main():
     in_words(client)
     without_policies()
     over_the_loopback()
+    in_fragments(client)
+    two_at_once()
+    unmarked_by_others(client)
     discarded(client)
     different(client)
     changed_meanwhile(client)

@@ -46,12 +46,12 @@ else:
 hearer.settimeout(0.2)
 there = (str(to), port, 0, device) if to.version == 6 and to.is_multicast else (str(to), port)
 print("ready", flush=True)
-heard = both = time.monotonic()
+heard = both = None  # the router keeps the way until it has been told once: its neighbour begins later
 was_reached = True
 while True:
     now = time.monotonic()
     try:
-        teller.sendto(b"hears" if now - heard < 1 else b"alone", there)
+        teller.sendto(b"hears" if heard is not None and now - heard < 1 else b"alone", there)
     except OSError:
         pass
     try:
@@ -61,7 +61,7 @@ while True:
             both = heard if said.endswith(b"hears") else both
     except OSError:
         pass
-    is_reached = time.monotonic() - both < 1
+    is_reached = both is None or time.monotonic() - both < 1
     if role == "router" and is_reached != was_reached:
         was_reached = is_reached
         six = ["-6"] if ":" in address else []

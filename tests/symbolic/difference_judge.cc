@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <set>
 #include <string>
@@ -288,7 +289,16 @@ void ask_all(Pair& pair, const ruleset::Ruleset& ruleset, const ruleset::Host& h
 
 // Of limits an edit elsewhere is told as none, though other packets then come to them.
 bool has_limits(const ruleset::Ruleset& ruleset) {
+  constexpr std::array<std::string_view, 5> kOfIptables{"limit", "hashlimit", "quota", "statistic",
+                                                        "connlimit"};
   for (const ruleset::Table& table : ruleset.tables) {
+    for (const ruleset::Object& object : table.objects) {
+      if (!std::holds_alternative<ruleset::Counter>(object.body)) return true;
+    }
+    for (const ruleset::Set& set : table.sets) {
+      const auto counts = [](const auto& exprs) { return !exprs.empty(); };
+      if (counts(set.exprs) || std::ranges::any_of(set.elements.exprs, counts)) return true;
+    }
     for (const ruleset::Chain& chain : table.chains) {
       for (const ruleset::Rule& rule : chain.rules) {
         for (const ruleset::Expr& expr : rule.exprs) {
@@ -296,7 +306,13 @@ bool has_limits(const ruleset::Ruleset& ruleset) {
                               std::holds_alternative<ruleset::Quota>(expr) ||
                               std::holds_alternative<ruleset::Connlimit>(expr) ||
                               std::holds_alternative<ruleset::Numgen>(expr);
-          if (counts) return true;
+          const auto* match = std::get_if<ruleset::XtMatch>(&expr);
+          const auto* dynset = std::get_if<ruleset::Dynset>(&expr);
+          const bool counts_otherwise =
+              (match != nullptr &&
+               std::ranges::find(kOfIptables, match->name) != kOfIptables.end()) ||
+              (dynset != nullptr && !dynset->exprs.empty());
+          if (counts || counts_otherwise) return true;
         }
       }
     }

@@ -66,11 +66,10 @@ bool change_compared(Rule& rule, Random& random) {
   return true;
 }
 
-// Elements of plain sets alone, whose rows have no other columns.
 bool take_element(Table& table, Random& random) {
   std::vector<Set*> sets;
   for (Set& set : table.sets) {
-    if (set.kind == SetKind::Set && set.elements.count() > 0) sets.push_back(&set);
+    if (set.elements.count() > 0) sets.push_back(&set);
   }
   if (sets.empty()) return false;
   Elements& elements = random.of(sets)->elements;
@@ -89,6 +88,52 @@ bool take_element(Table& table, Random& random) {
     if (i != gone) kept.append(elements, i);
   }
   elements = std::move(kept);
+  return true;
+}
+
+// What a map gives for one of its keys: another address, port, mark, verdict or object.
+bool change_given(Table& table, Random& random) {
+  std::vector<Set*> maps;
+  for (Set& set : table.sets) {
+    if (set.kind != SetKind::Set && set.elements.count() > 0) maps.push_back(&set);
+  }
+  if (maps.empty()) return false;
+  Set& map = *random.of(maps);
+  const std::size_t at = random.below(static_cast<std::uint32_t>(map.elements.count()));
+  if (map.kind == SetKind::VerdictMap) {
+    Verdict& verdict = map.elements.verdicts[at];
+    const bool drops = verdict.code == VerdictCode::Drop;
+    verdict = {drops ? VerdictCode::Accept : VerdictCode::Drop, "", 0};
+    return true;
+  }
+  if (map.kind == SetKind::Map) {
+    const std::size_t size = map.elements.data_size;
+    const std::size_t byte = random.below(static_cast<std::uint32_t>(size));
+    map.elements.data[at * size + byte] ^= static_cast<std::uint8_t>(1 + random.below(3));
+    return true;
+  }
+  std::vector<std::string> others;
+  for (const Object& object : table.objects) {
+    const bool is_other = object.type == map.object_type && object.name != map.elements.objects[at];
+    if (is_other) others.push_back(object.name);
+  }
+  if (others.empty()) return false;
+  map.elements.objects[at] = random.of(others);
+  return true;
+}
+
+// How much a named limit or quota lets through.
+bool change_object(Table& table, Random& random) {
+  std::vector<Object*> all;
+  for (Object& object : table.objects) {
+    if (std::holds_alternative<Limit>(object.body) || std::holds_alternative<Quota>(object.body)) {
+      all.push_back(&object);
+    }
+  }
+  if (all.empty()) return false;
+  ObjectBody& body = random.of(all)->body;
+  if (auto* limit = std::get_if<Limit>(&body)) limit->over = !limit->over;
+  if (auto* quota = std::get_if<Quota>(&body)) quota->over = !quota->over;
   return true;
 }
 
@@ -215,7 +260,7 @@ std::optional<Edited> edit(const Ruleset& ruleset, std::uint64_t seed) {
   const auto place = rules.begin() + at;
   const std::string where =
       fmt::format("rule {} of {} {} {}", at + 1, name_of(table->family), table->name, chain->name);
-  switch (random.below(8)) {
+  switch (random.below(10)) {
     case 0:
     case 1:
       rules.erase(place);
@@ -251,6 +296,16 @@ std::optional<Edited> edit(const Ruleset& ruleset, std::uint64_t seed) {
       if (!take_element(*table, random)) return std::nullopt;
       edited.what =
           fmt::format("a set of {} {} has lost an element", name_of(table->family), table->name);
+      break;
+    case 7:
+      if (!change_given(*table, random)) return std::nullopt;
+      edited.what =
+          fmt::format("a map of {} {} gives another value", name_of(table->family), table->name);
+      break;
+    case 8:
+      if (!change_object(*table, random)) return std::nullopt;
+      edited.what =
+          fmt::format("an object of {} {} is another", name_of(table->family), table->name);
       break;
     default:
       if (!chain->base || chain->base->type == ChainType::Nat) return std::nullopt;

@@ -170,6 +170,36 @@ TEST_CASE("quantified fields are gone") {
   }
 }
 
+TEST_CASE("what passes is gone, and what is made after it is right") {
+  Random random(3);
+  Small small;
+  Diagrams& d = small.diagrams;
+  std::vector<std::pair<Diagram, std::vector<std::uint32_t>>> kept;
+  const auto drawn = [&] {
+    std::vector<std::uint32_t> table;
+    for (std::size_t i = 0; i < all_packets().size(); ++i) table.push_back(random.below(2));
+    return table;
+  };
+  for (int round = 0; round < 100; ++round) {
+    std::vector<std::uint32_t> table = drawn();
+    kept.emplace_back(make(d, table), table);
+    const std::uint64_t edges = d.edges();
+    {
+      const Diagrams::Passing passing(d);
+      table = drawn();
+      const Diagram one = make(d, table);
+      CHECK(table_of(d, one) == table);
+      const Diagrams::Passing within(d);
+      const auto& [other, other_table] = kept[random.below(static_cast<unsigned>(kept.size()))];
+      const auto both = table_of(d, d.both(one, other));
+      for (std::size_t i = 0; i < both.size(); ++i) CHECK(both[i] == (table[i] & other_table[i]));
+      CHECK(d.meet(one, other) == (std::ranges::find(both, 1) != both.end()));
+    }
+    CHECK(d.edges() == edges);
+    for (const auto& [diagram, its] : kept) CHECK(table_of(d, diagram) == its);
+  }
+}
+
 TEST_CASE("a way leads to its terminal, by what was wanted where that leads there") {
   Small small;
   Diagrams& d = small.diagrams;

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <string>
 
 #include "analyze/field_order.h"
 #include "ruleset/expr.h"
@@ -84,6 +85,42 @@ TEST_CASE("the order of the fields changes no answer") {
     const Diagram port = d.where(difference.space().field(Part::Transport2), kGone, kGone);
     const Diagram packets = parts->front().packets;
     CHECK(d.minus(packets, d.both(port, difference.space().is(Part::Protocol, 6))) == kNothing);
+  }
+}
+
+// Tables with a chain each at one priority, of which each gives a mark that the others drop; the
+// last one does as told with it.
+Ruleset with_equal_priorities(std::size_t count, VerdictCode last) {
+  constexpr Register kMark = 8;
+  Ruleset ruleset;
+  for (std::size_t i = 0; i < count; ++i) {
+    Table& table = ruleset.tables.emplace_back();
+    table.name = "t" + std::to_string(i);
+    Chain& chain = table.chains.emplace_back();
+    chain.name = "c";
+    chain.base = BaseChain{ChainType::Filter, Hook::Input, 0, VerdictCode::Accept, {}};
+    const VerdictCode does = i + 1 == count ? last : VerdictCode::Drop;
+    chain.rules.emplace_back().exprs = {Meta{MetaKey::Mark, kMark},
+                                        Cmp{CmpOp::Neq, kMark, Value::host_u32(0)},
+                                        ImmediateVerdict{{does, "", 0}}};
+    chain.rules.emplace_back().exprs = {Immediate{kMark, Value::host_u32(1)},
+                                        MetaSet{MetaKey::Mark, kMark}};
+  }
+  return ruleset;
+}
+
+TEST_CASE("an order that no ruleset tells is said to be taken for the same, or nothing is proven") {
+  constexpr std::size_t kMany = 7;  // more orders than are tried
+  for (const std::size_t count : {std::size_t{2}, kMany}) {
+    CAPTURE(count);
+    const Host host;
+    const Ruleset before = with_equal_priorities(count, VerdictCode::Drop);
+    const Ruleset after = with_equal_priorities(count, VerdictCode::Accept);
+    Difference difference({before, host}, {after, host});
+    const auto parts = difference.parts(Direction::Arrive);
+    REQUIRE(parts);
+    CHECK(difference.assumed().empty() == (count == kMany));
+    CHECK(difference.unlike().empty() == (count != kMany));
   }
 }
 

@@ -56,9 +56,13 @@ Ruleset with_ports(std::initializer_list<std::uint8_t> ports) {
 class Touched {
  public:
   Touched(const Ruleset& before, const Ruleset& after)
-      : space_(diagrams_, true), places_(before, after), shared_{.places = places_} {
-    Edit edit({before, host_, places_.before(), std::make_shared<RulesetFacts>(before)},
-              {after, host_, places_.after(), std::make_shared<RulesetFacts>(after)}, shared_);
+      : space_(diagrams_, true),
+        before_(std::make_shared<RulesetFacts>(before)),
+        after_(std::make_shared<RulesetFacts>(after)),
+        places_(before_->tables(), after_->tables()),
+        shared_{.places = places_} {
+    Edit edit({before, host_, places_.before(), before_}, {after, host_, places_.after(), after_},
+              shared_);
     packets_ = edit.packets(diagrams_, space_, Direction::Arrive, space_.packets());
   }
   bool is_nothing() const { return packets_ == kNothing; }
@@ -80,6 +84,8 @@ class Touched {
   Host host_;
   Diagrams diagrams_;
   PacketSpace space_;
+  std::shared_ptr<const RulesetFacts> before_;
+  std::shared_ptr<const RulesetFacts> after_;
   Places places_;
   Shared shared_;
   Diagram packets_ = kNothing;

@@ -71,7 +71,6 @@ class Judge : public Scene {
     const Model before = model_;
     if (deed.with == With::ReadOnlyDisk) return on_read_only_disk(deed);
     bool done = false;
-    had_boot_link_ = std::filesystem::is_symlink(disk_.state() + "/boot");
     store_.fault = {};
     store_.steps.clear();
     if (const auto trouble = trouble_with(deed.with)) {
@@ -145,6 +144,14 @@ class Judge : public Scene {
           model_.gone_to_unlogged(ended.applied);
         }
       }
+      // What it was gone back from and to waited, and by the history's last word is confirmed.
+      const bool is_to_itself =
+          target_ && before.in_force() == *target_ && before.in_force().is_waiting;
+      if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_to_itself &&
+          model_.in_force() == *target_ && !model_.waits) {
+        model_.applied = before.applied;
+        model_.let_nothing_wait();
+      }
       const auto events = read_events(disk_.state());
       const bool unlogged = events && in_force_by(events->all).value_or(0) != 0;
       const bool disables = deed.what == Do::Disable || deed.what == Do::DisableConfirm;
@@ -164,6 +171,8 @@ class Judge : public Scene {
         // No room for the event, and no event before it: nothing tells what was in force.
         if (!events || events->all.empty()) {
           model_.applied = {State()};
+        } else if (!unlogged && !is_told_of(events->all, before.in_force())) {
+          model_.applied = by_history(events->all);  // nor what was in force
         } else if (unlogged && (comes_otherwise || in_force_by(events->all).value_or(0) !=
                                                        before.in_force().generation)) {
           model_.applied = by_history(events->all);  // nor for that which it takes away
@@ -173,7 +182,6 @@ class Judge : public Scene {
       return wrong;
     }
     model_ = after;
-    take_lost_boot();
     if (done != promised) {
       return fmt::format("it says that it is {}done", done ? "" : "not ");
     }
@@ -190,14 +198,6 @@ class Judge : public Scene {
     if (!is_unsettled || model_.in_force() == before.in_force()) return;
     known_.unsettled = ended.applied;
     if (model_.waits->what == model_.in_force()) model_.waits_above(known_.unsettled);
-  }
-
-  // Without its link a boot goes by the history, which says by now what an interrupted one has put
-  // in force for good.
-  void take_lost_boot() {
-    if (had_boot_link_) return;
-    const State& confirmed = model_.waits ? model_.waits->former : model_.in_force();
-    if (generation(boot_number(disk_.state())) == confirmed.generation) model_.boots = confirmed;
   }
 
   // At a call to the kernel.
@@ -509,6 +509,12 @@ class Judge : public Scene {
     return text ? std::optional(*text) : std::nullopt;
   }
 
+  static bool is_told_of(const std::vector<Event>& events, const State& state) {
+    return !state.policy || std::ranges::any_of(events, [&](const Event& event) {
+      return event.to == state.generation;
+    });
+  }
+
   // Where nothing is in force, and the last lines found no room.
   std::vector<State> by_history(const std::vector<Event>& events) {
     std::vector<State> states{State()};
@@ -675,7 +681,6 @@ class Judge : public Scene {
   }
 
   std::optional<State> target_;  // of `rollback --to`
-  bool had_boot_link_ = false;   // before the deed
 };
 
 }  // namespace rolewall::apply::test

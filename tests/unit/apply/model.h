@@ -158,11 +158,14 @@ struct Model {
     if (!waits || waits->what == in_force()) return;
     if (waits->of_this_boot && kernel != in_force().policy) return;
     if (waits->of_this_boot && !is_whole(in_force())) return;
-    if (!in_force().is_waiting) return waits.reset();
+    // Of a history that is lost the links are left.
+    const bool waited = history_is_empty ? boots != in_force() : in_force().is_waiting;
+    if (!waited) return waits.reset();
     const auto confirmed =
         std::ranges::find(applied.rbegin(), applied.rend(), false, &State::is_waiting);
+    const State by_history = confirmed == applied.rend() ? State() : *confirmed;
     waits->what = in_force();
-    waits->former = confirmed == applied.rend() ? State() : *confirmed;
+    waits->former = history_is_empty ? boots : by_history;
   }
 
   // Every verb that changes something begins so: what waited for too long, or when the machine went

@@ -634,6 +634,63 @@ TEST_CASE("sequences that once went wrong") {
       CHECK(first_wrong(killed_twice) == "");
     }
   }
+  // The boot has nothing to go by but its link, which leads to what cannot be read.
+  const std::vector<Deed> removal_and_its_history_lost{
+      {.what = Do::Apply, .which = 2}, {.what = Do::DisableConfirm},  {.what = Do::LosePending},
+      {.what = Do::LoseHistory},       {.what = Do::SpoilGeneration}, {.what = Do::Boot},
+      {.what = Do::DisableConfirm},    {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(removal_and_its_history_lost) == "");
+  // What waited and is gone to has by the history's last word taken the place of what it refreshed.
+  const std::vector<Deed> refreshed_by_its_number{
+      {.what = Do::ApplyForGood, .which = 3},
+      {.what = Do::RefreshConfirm, .which = 1},
+      {.what = Do::Wait, .which = 2},
+      {.what = Do::RollbackTo, .with = With::FullDisk},
+      {.what = Do::RollbackConfirm, .which = 2},
+  };
+  CHECK(first_wrong(refreshed_by_its_number) == "");
+  const std::vector<Deed> above_a_refresh{
+      {.what = Do::ApplyForGood, .which = 3},
+      {.what = Do::RefreshConfirm, .which = 1},
+      {.what = Do::ApplyConfirm},
+      {.what = Do::Wait, .which = 2},
+      {.what = Do::RollbackTo, .with = With::FullDisk},
+      {.what = Do::RollbackConfirm, .which = 2},
+  };
+  CHECK(first_wrong(above_a_refresh) == "");
+  // Neither what was in force nor that it was taken away is written down.
+  const std::vector<Deed> never_written_down{
+      {.what = Do::Apply},
+      {.what = Do::Disable},
+      {.what = Do::Apply, .with = With::KilledAtDisk, .step = 6},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(never_written_down) == "");
+  // Nor does what was interrupted say what boots, whatever else is lost.
+  const std::vector<Deed> interrupted_without_the_boots_link{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::RefreshConfirm, .which = 1},
+      {.what = Do::LoseLink, .which = 1},
+      {.what = Do::ApplyConfirm, .which = 2, .with = With::KilledAtDisk, .step = 10},
+      {.what = Do::LosePending, .which = 2},
+      {.what = Do::Boot, .which = 2},
+  };
+  CHECK(first_wrong(interrupted_without_the_boots_link) == "");
+  // What waits without a history waits on, whatever was killed over it.
+  for (std::size_t step = 0; step < 12; ++step) {
+    for (const Do what : {Do::RefreshConfirm, Do::ApplyConfirm, Do::ApplyForGood}) {
+      const std::vector<Deed> waits_without_a_history{
+          {.what = Do::ApplyConfirm, .which = 2},
+          {.what = Do::LoseHistory},
+          {.what = Do::RefreshConfirm, .which = 2},
+          {.what = what, .which = 1, .with = With::KilledAtDisk, .step = step},
+          {.what = Do::ApplyConfirm, .which = 1},
+      };
+      CHECK(first_wrong(waits_without_a_history) == "");
+    }
+  }
 }
 
 }  // namespace

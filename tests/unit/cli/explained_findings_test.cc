@@ -3,10 +3,12 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "cli/ci_forms.h"
 #include "cli/finding_pages.h"
 #include "observe/finding.h"
 #include "policy/codes.h"
@@ -28,13 +30,16 @@ std::vector<std::string> titles_of(std::string_view page) {
 
 }  // namespace
 
-TEST_CASE("each finding has a page, and of the machine's all have one form") {
+TEST_CASE("each finding has a page, and of those without an example all have one form") {
   for (const policy::CodeRow& row : policy::code_table()) {
     CHECK_MESSAGE(!finding_page(row.word).empty(), row.word);
   }
   const std::vector<std::string> form = {"What can happen", "How to mend it",
                                          "When it is right as it is"};
   for (const observe::CodeRow& row : observe::code_table()) {
+    CHECK_MESSAGE(titles_of(finding_page(row.word)) == form, row.word);
+  }
+  for (const JudgedCode& row : kJudgedCodes) {
     CHECK_MESSAGE(titles_of(finding_page(row.word)) == form, row.word);
   }
   CHECK(finding_page("nonsense").empty());
@@ -45,7 +50,9 @@ TEST_CASE("every page is of a finding") {
        std::filesystem::directory_iterator(std::string(SOURCE_ROOT) + "/docs/findings")) {
     if (entry.path().extension() != ".md") continue;
     const std::string code = entry.path().stem().string();
-    const bool is_known = policy::find_code(code) != nullptr || observe::find_code(code) != nullptr;
+    const bool is_known =
+        policy::find_code(code) != nullptr || observe::find_code(code) != nullptr ||
+        std::ranges::find(kJudgedCodes, code, &JudgedCode::word) != kJudgedCodes.end();
     CHECK_MESSAGE(is_known, code);
   }
 }

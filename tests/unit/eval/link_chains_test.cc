@@ -83,7 +83,7 @@ std::string between_ports(std::optional<bool> shown, VerdictCode policy,
   on.interfaces = {port_of("br0", "bridge"), port_of("br0.5", "vlan", "", "br0"),
                    port_of("eth2", "")};
   on.forwards_ipv4 = true;
-  on.shows_bridged_ipv4 = shown;
+  on.interfaces[0].shows_ipv4 = shown;
   const Ruleset rules = one_table({base_chain({}, Hook::Forward, 0, policy)});
   PacketFields made = fields(17, 53);
   made.destination = address("192.0.2.9");
@@ -109,7 +109,7 @@ TEST_CASE("what goes from host to host on a bridge is a frame between its ports,
 TEST_CASE("a bridge's own chains meet what passes between its ports") {
   Host on = host();
   on.interfaces = {port_of("br0", "bridge")};
-  on.shows_bridged_ipv4 = false;
+  on.interfaces[0].shows_ipv4 = false;
   on.forwards_ipv4 = true;
   const Ruleset rules =
       one_table({base_chain({rule({drop()})}, Hook::Forward)}, {}, Family::Bridge);

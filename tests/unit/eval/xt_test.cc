@@ -203,6 +203,55 @@ TEST_CASE("a header that is cut off drops the packet, even in a rule that accept
   CHECK_EQ(evaluator.arrive(cut).fate(), Fate::Drop);
 }
 
+XtMatch finding(const char* text, const char* algorithm) {
+  XtMatch match{"string", 1, Bytes(160)};
+  match.info[2] = match.info[3] = 0xff;  // to the end
+  std::memcpy(match.info.data() + 4, algorithm, std::strlen(algorithm));
+  std::memcpy(match.info.data() + 20, text, std::strlen(text));
+  match.info[148] = static_cast<std::uint8_t>(std::strlen(text));
+  return match;
+}
+
+TEST_CASE(
+    "--algo bm finds nothing that lies across two pieces of a packet, as it may in a large one") {
+  const auto conditions = [](const char* algorithm, std::size_t size) {
+    PacketFields made = fields(17, 53);
+    made.length = static_cast<std::uint32_t>(size);
+    Packet packet = arriving(made);
+    std::memcpy(packet.bytes.data() + size / 2, "needle", 6);
+    const Ruleset rules = accepting(finding("needle", algorithm));
+    const Journey journey = Evaluator(rules, host()).arrive(packet);
+    return journey.conditions.size();
+  };
+  CHECK_EQ(conditions("bm", 100), 0);
+  CHECK_EQ(conditions("bm", 3000), 1);
+  CHECK_EQ(conditions("kmp", 3000), 0);
+}
+
+TEST_CASE("of a rule that only notes something, no question in words hangs on what it asks") {
+  const XtMatch cpu{"cpu", 0, Bytes(8)};
+  const XtMatch unknown{"bpf", 1, Bytes(8)};
+  const XtTarget log{"LOG", 0, Bytes(32)};
+  const XtTarget mark{"MARK", 2, Bytes(8)};
+  const auto asked = [](std::vector<Expr> exprs) {
+    const Ruleset rules =
+        one_table({base_chain({rule(std::move(exprs))}, Hook::Input, 0, VerdictCode::Accept)});
+    Options options;
+    options.note_reads = options.explain = true;
+    return Evaluator(rules, host()).arrive(arriving(fields(6)), options);
+  };
+  for (const XtMatch& match : {cpu, unknown}) {
+    const Journey noted = asked({match, log});
+    CHECK_EQ(noted.fate(), Fate::Accept);
+    CHECK(noted.conditions.empty());
+    CHECK(noted.hooks.back().steps.front().why.ends_with("not known, and nothing hangs on it"));
+    CHECK(asked({match}).conditions.empty());
+  }
+  CHECK_EQ(asked({cpu, mark}).conditions.size(), 1);  // a later rule may read it
+  CHECK_EQ(asked({cpu, drop()}).conditions.size(), 1);
+  CHECK_EQ(asked({unknown, drop()}).fate(), Fate::Undecided);
+}
+
 TEST_CASE("what is not modelled is undecided, by its name") {
   const Ruleset rules = accepting({"bpf", 1, {}});
   const Host on = host();

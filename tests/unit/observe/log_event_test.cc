@@ -156,10 +156,10 @@ TEST_CASE("services of ICMP are told by their types") {
       {"service", "ping", "s", 1, {{"service", {"icmp/echo-request", "icmpv6/128"}}}});
   made.written.push_back({"rule", "web.inbound.ping", "web.toml", 20, {{"service", {"ping"}}}});
   const WrittenPolicy policy(made, {});
-  CHECK(policy.service_name(58, 0, 128) == "ping");
-  CHECK(policy.service_name(1, 0, 8) == "ping");
-  CHECK(policy.service_name(58, 0, 143) == "icmpv6/mld2-report");
-  CHECK(policy.service_name(1, 0, 200) == "icmp/200");
+  CHECK(policy.service_name(58, 0, 0, 128) == "ping");
+  CHECK(policy.service_name(1, 0, 0, 8) == "ping");
+  CHECK(policy.service_name(58, 0, 0, 143) == "icmpv6/mld2-report");
+  CHECK(policy.service_name(1, 0, 0, 200) == "icmp/200");
   CHECK(policy.rule("web.inbound.ping")->serves(1, 0, 0, 8));
   CHECK_FALSE(policy.rule("web.inbound.ping")->serves(1, 0, 0, 13));
   CHECK(policy.rule("web.inbound.ping")->serves(1, 0, 0));
@@ -230,11 +230,13 @@ TEST_CASE("a rule's count, its excess and a step's are told apart") {
   input.rules = {rule("(default)", {Counter{3, 30}}),
                  rule("(default)", {ImmediateVerdict{{VerdictCode::Drop, "", 0}}})};
   Chain own{.name = "web.inbound.app", .base = std::nullopt, .rules = {}};
-  own.rules = {
-      rule("web.inbound.app", {Counter{9, 90}}),
-      rule("web.inbound.app", {Counter{2, 20}, ImmediateVerdict{{VerdictCode::Drop, "", 0}}}),
-      rule("web.inbound.app", {ImmediateVerdict{{VerdictCode::Accept, "", 0}}})};
-  table.chains = {input, own};
+  own.rules = {rule("web.inbound.app", {Counter{9, 90}}),
+               rule("web.inbound.app", {ImmediateVerdict{{VerdictCode::Accept, "", 0}}})};
+  Chain excess{
+      .name = ruleset::own::excess_chain("web.inbound.app"), .base = std::nullopt, .rules = {}};
+  excess.rules = {rule("web.inbound.app", {Counter{2, 20}}),
+                  rule("web.inbound.app", {ImmediateVerdict{{VerdictCode::Drop, "", 0}}})};
+  table.chains = {input, own, excess};
   const auto counts = count_rules(table);
   REQUIRE(counts.size() == 3);
   CHECK((counts[0].fate == Fate::Dropped && counts[0].packets == 3));

@@ -36,6 +36,23 @@ TEST_CASE("a device that nobody has set up has the kernel's settings") {
   CHECK_FALSE(of("eth1", usual()).has_value());
 }
 
+TEST_CASE("a bridge shows its frames where the machine or the bridge itself is set to") {
+  const auto settled = [](std::optional<bool> own, std::optional<std::uint64_t> all) {
+    ruleset::Interface bridge;
+    bridge.shows_ipv4 = own;
+    settle_bridge(bridge, [&](std::string_view path) {
+      return path == "bridge/bridge-nf-call-iptables" ? all : std::nullopt;
+    });
+    CHECK_EQ(bridge.shows_ipv6, false);  // without br_netfilter
+    return bridge.shows_ipv4;
+  };
+  CHECK_EQ(settled(true, std::nullopt), false);
+  CHECK_EQ(settled(true, 0), true);
+  CHECK_EQ(settled(false, 0), false);
+  CHECK_EQ(settled(std::nullopt, 0), std::nullopt);
+  CHECK_EQ(settled(false, 1), true);
+}
+
 TEST_CASE("each setting of all counts in its own way") {
   const auto with = [](const char* path, std::uint64_t value) {
     Recorded recorded = usual();
