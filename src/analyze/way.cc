@@ -63,7 +63,7 @@ Way::Way(Machine& machine, KnownConnections known)
   const std::vector<net::Prefix> all = ruleset::delivered_here(host);
   std::vector<net::Prefix> here;
   std::vector<net::Prefix> broadcasts;
-  for (const ruleset::Route& route : host.routes.value_or(std::vector<ruleset::Route>())) {
+  for (const ruleset::Route& route : ruleset::known_routes(host)) {
     if (net::is_loopback(route.to.address)) continue;
     const bool own = route.type == ruleset::RouteType::Local;
     if (own && is_link_local(route.to)) own_on_links_.emplace_back(route.to, route.device);
@@ -340,7 +340,7 @@ Diagram Way::receive(bool ipv6) {
   const Diagram to_other = space_.is(Part::Type, 3);
   all = diagrams_.choose(to_other, stack, all);
   all = diagrams_.choose(diagrams_.both(by_bridge, to_other), anywhere(0, "a bridge"), all);
-  if (!ipv6) return all;
+  if (!ipv6) return between_ports(false, all);
   // ip6_rcv_core()
   const Diagram loopback = *compare_.equal(space_.part(Part::InDevice), device_name("lo"));
   Diagram discarded = diagrams_.either(in(source, "::1"), in(destination, "::1"));
@@ -360,7 +360,8 @@ Diagram Way::receive(bool ipv6) {
   discarded = diagrams_.either(discarded, in(source, "ff00::/8"));
   // Of what a bridge has shown to prerouting this is asked behind that.
   all = diagrams_.choose(diagrams_.both(by_bridge, discarded), anywhere(0, "a bridge"), all);
-  return diagrams_.choose(diagrams_.minus(discarded, by_bridge), stack, all);
+  all = diagrams_.choose(diagrams_.minus(discarded, by_bridge), stack, all);
+  return between_ports(true, all);
 }
 
 // ip_route_input_slow() and ip_mc_validate_source(): the packets that it discards, but for those
@@ -403,6 +404,18 @@ Diagram Way::is_ours_on_link(const Bits& destination, Diagram told_where) {
   return all;
 }
 
+// All but a link's own address, which is another's on another link.
+Diagram Way::is_ours(const Bits& destination, bool ipv6) {
+  Diagrams& d = diagrams_;
+  Diagram ours = d.either(in(destination, delivered_, ipv6), in(destination, leads_here_, ipv6));
+  ours = d.either(ours, in(destination, ipv6 ? "ff00::/8" : "224.0.0.0/4"));
+  if (ipv6) return d.either(ours, in(destination, "::1"));
+  for (const char* own : {"255.255.255.255", "127.0.0.0/8", "0.0.0.0"}) {
+    ours = d.either(ours, in(destination, own));
+  }
+  return ours;
+}
+
 Diagram Way::route(bool ipv6, EnvironmentId environment) {
   Diagrams& d = diagrams_;
   const ruleset::Host& host = machine_.host();
@@ -415,15 +428,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
       d.either(in(source, exactly_, ipv6), in(source, ipv6 ? "::1" : "127.0.0.0/8"));
   const Diagram routed = d.both(over_loopback, by_host);
   const Diagram group = in(destination, ipv6 ? "ff00::/8" : "224.0.0.0/4");
-  Diagram ours = d.either(in(destination, delivered_, ipv6), in(destination, leads_here_, ipv6));
-  ours = d.either(ours, group);
-  if (ipv6) {
-    ours = d.either(ours, in(destination, "::1"));
-  } else {
-    for (const char* own : {"255.255.255.255", "127.0.0.0/8", "0.0.0.0"}) {
-      ours = d.either(ours, in(destination, own));
-    }
-  }
+  Diagram ours = is_ours(destination, ipv6);
   const Diagram told_where =
       d.complement(*compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16)));
   if (ipv6) {
@@ -459,6 +464,13 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   return d.choose(changed_by_bridge(ipv6, environment), anywhere(environment, "a bridge"), all);
 }
 
+Diagram Way::forward_hooks(bool ipv6, EnvironmentId environment) {
+  return run(Hook::Forward, ipv6, environment, [&](EnvironmentId after) {
+    return run(Hook::Postrouting, ipv6, after,
+               [&](EnvironmentId end) { return machine_.decided(Fate::Accept, end); });
+  });
+}
+
 Diagram Way::forward(bool ipv6, EnvironmentId environment) {
   Diagrams& d = diagrams_;
   Environment leaving = machine_.environments()[environment];
@@ -479,12 +491,7 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
     leaving.part(Part::Priority) = space_.free_bits(
         "the priority of its type of service" + of(Part::TrafficClass), 32, FieldKind::NotModelled);
   }
-  const auto all_of = [&](EnvironmentId from) {
-    return run(Hook::Forward, ipv6, from, [&](EnvironmentId after) {
-      return run(Hook::Postrouting, ipv6, after,
-                 [&](EnvironmentId end) { return machine_.decided(Fate::Accept, end); });
-    });
-  };
+  const auto all_of = [&](EnvironmentId from) { return forward_hooks(ipv6, from); };
   Environment unknown = leaving;
   unknown.part(Part::OutDevice) =
       space_.free_bits("the device that its route leads by" +

@@ -81,12 +81,17 @@ class Way {
   EnvironmentId routed_again(EnvironmentId before, EnvironmentId after);
 
   Diagram receive(bool ipv6);
+  Diagram is_ours(const Bits& destination, bool ipv6);
   Diagram route(bool ipv6, EnvironmentId environment);
+  Diagram forward_hooks(bool ipv6, EnvironmentId environment);
   Diagram forward(bool ipv6, EnvironmentId environment);
   Diagram leave(bool ipv6);
   // What chains that are not modelled (of devices, of bridges) may do.
   Diagram below(Diagram all, const char* what);
   bool has_chains_below() const;
+  // `otherwise`, but for what goes on between the ports of a bridge.
+  Diagram between_ports(bool ipv6, Diagram otherwise);
+  Diagram leads_back_by(const ruleset::Interface& bridge, bool ipv6);
   // Where there are too many orders nothing is known.
   Diagram unless_lost(Diagram all);
   bool is_changed_below() const;

@@ -7,6 +7,7 @@
 #include "analyze/header_bits.h"
 #include "analyze/way.h"
 #include "net/protocol.h"
+#include "ruleset/bridge.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/table_flags.h"
@@ -121,6 +122,60 @@ bool Way::is_changed_below() const {
     }
   }
   return false;
+}
+
+// Told to go on by the device that it came by, or not told, and by its routes. Where another route
+// is longer, a part of these is led elsewhere: more than may be.
+Diagram Way::leads_back_by(const ruleset::Interface& bridge, bool ipv6) {
+  const ruleset::Host& host = machine_.host();
+  const Diagram told = *compare_.equal(space_.part(Part::OutDevice), device_name(bridge.device));
+  const Diagram not_told = *compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16));
+  if (!host.routes) return diagrams_.either(told, not_told);
+  std::vector<net::Prefix> by;
+  for (const auto* routes : {&*host.routes, &host.routes_for_some}) {
+    for (const ruleset::Route& route : *routes) {
+      const bool leads = route.type == ruleset::RouteType::Unicast && route.device == bridge.device;
+      if (leads && net::is_ipv4(route.to.address) != ipv6) by.push_back(route.to);
+    }
+  }
+  const Bits to = space_.part(ipv6 ? Part::Destination6 : Part::Destination4);
+  return diagrams_.either(told, diagrams_.both(not_told, in(to, net::AddressSet::from(by), ipv6)));
+}
+
+// br_handle_frame_finish(): to whose Ethernet address it was sent is no bit of it. What
+// br_netfilter shows takes no hop (br_nf_forward_ip()).
+Diagram Way::between_ports(bool ipv6, Diagram otherwise) {
+  const Bits to = space_.part(ipv6 ? Part::Destination6 : Part::Destination4);
+  Diagram all = otherwise;
+  for (const ruleset::Interface& device : machine_.host().interfaces) {
+    if (ruleset::bridge_of(machine_.host(), device.device) == nullptr) continue;
+    const Diagram comes = *compare_.equal(space_.part(Part::InDevice), device_name(device.device));
+    Diagram passed = diagrams_.both(comes, leads_back_by(device, ipv6));
+    passed = diagrams_.minus(passed, is_ours(to, ipv6));
+    passed = diagrams_.both(passed, free_choice("its bridge passes it on between its ports"));
+    Environment begins = machine_.environments()[0];
+    begins.part(Part::OutDevice) = bits_of(device_name(""));
+    const Bits out = space_.part(Part::InDevice);
+    const auto shown = [&] {
+      return run(Hook::Prerouting, ipv6, machine_.environments().intern(std::move(begins)),
+                 [&](EnvironmentId after) {
+                   Environment leaving = machine_.environments()[after];
+                   leaving.part(Part::OutDevice) = out;
+                   const Diagram sent =
+                       forward_hooks(ipv6, machine_.environments().intern(std::move(leaving)));
+                   return diagrams_.choose(changed_by_bridge(ipv6, after),
+                                           anywhere(after, "a bridge"), sent);
+                 });
+    };
+    const auto shows = ruleset::shows_frames(machine_.host(), ipv6, device.device);
+    Diagram fate = machine_.decided(Fate::Accept);
+    if (shows.value_or(true)) {
+      const Diagram is_shown = shows ? kEverything : free_choice("br_netfilter shows it");
+      fate = diagrams_.choose(is_shown, shown(), fate);
+    }
+    all = diagrams_.choose(passed, fate, all);
+  }
+  return all;
 }
 
 Diagram Way::below(Diagram all, const char* what) {

@@ -25,6 +25,7 @@ std::uint32_t least_mtu(const ruleset::Host& host) {
   if (host.routes) {
     for (const ruleset::Route& route : *host.routes) take(route.mtu);
   }
+  for (const ruleset::Route& route : host.routes_for_some) take(route.mtu);
   return least;
 }
 

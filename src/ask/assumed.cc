@@ -56,6 +56,8 @@ void add_transport(const eval::Packet& packet, std::vector<Open>& open) {
   if (headers.protocol == protocol::kTcp && has(20)) {
     open.push_back({at + 4, at + 8, "a TCP sequence number of 1"});
     open.push_back({at + 8, at + 12, "the TCP acknowledgement's usual number"});
+    open.push_back(
+        {at + 12, at + 13, fmt::format("a TCP header of {} bytes", word(12) >> 12 << 2)});
     open.push_back({at + 14, at + 16, fmt::format("a TCP window of {}", word(14))});
     open.push_back({at + 18, at + 20, "no urgent data"});
     add_data(at + 20, packet, open);

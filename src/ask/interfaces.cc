@@ -35,7 +35,8 @@ std::vector<ruleset::Interface> interfaces_for(const ruleset::Host& host,
     const eval::Routes routes(host);
     const auto answer = routes.towards(address);
     if (answer.route != nullptr) {
-      const auto ways = routes.ways(address);
+      auto ways = routes.ways(address);
+      for (const ruleset::Route* route : routes.for_some(address)) ways.push_back(route);
       return select(host, answer.route->device, [&](const auto& interface) {
         return std::ranges::count(ways, interface.device, &ruleset::Route::device) != 0;
       });

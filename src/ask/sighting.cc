@@ -51,7 +51,9 @@ std::vector<std::string> Sightings::devices_towards(const net::Address& address)
   std::vector<std::string> devices;
   if (host_.routes) {
     const eval::Routes routes(host_);
-    for (const ruleset::Route* way : routes.ways(address)) {
+    auto ways = routes.ways(address);
+    for (const ruleset::Route* route : routes.for_some(address)) ways.push_back(route);
+    for (const ruleset::Route* way : ways) {
       if (way->type == ruleset::RouteType::Unicast) devices.push_back(way->device);
     }
     return devices;

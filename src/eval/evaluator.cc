@@ -74,9 +74,18 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
     return;
   }
   const bool loopback = packet.in_device == kLoopbackDevice;
-  const bool is_shown = bridges_.shows(frame);
+  using Bridged = BridgePorts::Way;
+  Bridged way = Bridged::Routed;
+  if (bridge_ports_.is_open(frame) && is_foreign(frame)) way = bridge_ports_.choose(frame);
+  if (way != Bridged::Routed && !passes_below(frame, options, journey)) return;
+  if (way == Bridged::Frame) {
+    pass_as_frame(frame, journey);
+    return;
+  }
+  frame.is_bridged = way == Bridged::Shown;
+  const bool is_shown = frame.is_bridged || bridges_.shows(frame);
   if (!is_shown && !run_device_hook(Hook::Ingress, frame, options, journey)) return;
-  const bool between_ports = is_shown && frame.type == PacketType::OtherHost;
+  const bool between_ports = frame.is_bridged || (is_shown && frame.type == PacketType::OtherHost);
   if (between_ports) {
     frame.type = PacketType::Host;  // setup_pre_routing(), br_nf_forward_ip()
   } else if (frame.type == PacketType::OtherHost &&
@@ -188,9 +197,11 @@ bool Evaluator::Machine::pass_up(Frame& frame, bool is_shown, const Options& opt
 
 // br_handle_frame_finish(): as a frame, with its hops as they are.
 void Evaluator::Machine::send_on(Frame& frame, const Options& options, Journey& journey) {
-  if (std::string error = bridges_.forward_error(frame); !error.empty()) {
-    journey.hooks.push_back(stopped_by_stack(Hook::Forward, std::move(error)));
-    return;
+  if (!frame.is_bridged) {
+    if (std::string error = bridges_.forward_error(frame); !error.empty()) {
+      journey.hooks.push_back(stopped_by_stack(Hook::Forward, std::move(error)));
+      return;
+    }
   }
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
@@ -198,6 +209,14 @@ void Evaluator::Machine::send_on(Frame& frame, const Options& options, Journey& 
   if (std::string error = bridges_.send_error(frame); !error.empty()) {
     stop(journey.hooks.back(), std::move(error));
   }
+}
+
+// The bridge's own chains, and its ports', are all that it meets.
+void Evaluator::Machine::pass_as_frame(Frame& frame, Journey& journey) {
+  frame.leaves_by = frame.in_device;
+  HookResult& result = journey.hooks.emplace_back();
+  result.hook = Hook::Forward;
+  result.reason = "a frame between a bridge's ports, which no chain of IP sees";
 }
 
 void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& journey) {

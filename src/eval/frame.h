@@ -87,6 +87,7 @@ struct Frame {
   bool priority_is_set = false;
   bool priority_is_by_tos = false;  // it was another before the packet was passed on
   PacketType type = PacketType::Host;
+  bool is_bridged = false;  // taken for a frame to another host on its bridge, by br_netfilter
   bool has_socket = false;  // a tproxy has found one (skb->sk), on the way in
   Flow flow;
   const ruleset::Host* host = nullptr;

@@ -170,10 +170,19 @@ void Interpreter::assume_unspent(std::string_view what) {
 Interpreter::Next Interpreter::run_limit(const ruleset::Limit& limit, CellIndex cell) {
   assume_unspent("a limit");
   const std::uint32_t size = frame_->length();
+  frame_->reads.length |=
+      limit.unit == ruleset::LimitUnit::Bytes && limit.rate + limit.burst < kLargestPacket;
   std::optional<bool> within = state_.is_within_limit(limit, cell, size, clock_);
   if (!within) within = choose_whether("the limit still has tokens at this packet");
   state_.spend_limit(limit, cell, size, clock_, *within);
   return *within == limit.over ? Next::Break : Next::Expression;
+}
+
+// Its length decides where no more is left than a packet may have.
+bool Interpreter::run_quota(const ruleset::Quota& quota, CellIndex cell) {
+  const bool is_spent = quota.consumed > quota.bytes;
+  frame_->reads.length |= !is_spent && quota.bytes - quota.consumed < kLargestPacket;
+  return state_.quota(quota, cell, frame_->length());
 }
 
 // The verdict that nf_nat_setup_info() leaves in the verdict register.
@@ -206,7 +215,6 @@ Interpreter::Next Interpreter::run_byteorder(const ruleset::Byteorder& op) {
 
 Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t operand) {
   if (operand >= Program::kFirstProblem) return undecided(program_.problem(operand));
-  const auto size = frame_->length();
   const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
   if (!unknowns_.empty()) {
     if (const auto next = run_on_unknown(expr, operand)) return *next;
@@ -276,7 +284,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           [](const ruleset::Counter&) { return Next::Expression; },
           [&](const ruleset::Limit& limit) { return run_limit(limit, operand); },
           [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, operand); },
-          [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, operand, size)); },
+          [&](const ruleset::Quota& quota) { return passes(run_quota(quota, operand)); },
           [](const ruleset::Last&) { return Next::Expression; },
           [&](const ruleset::Dynset& dynset) { return run_dynset(dynset, table_->sets[operand]); },
           [&](const ruleset::ImmediateVerdict& immediate) {

@@ -112,6 +112,8 @@ class Interpreter {
   // The rule that runs asks what the kernel has counted since it was loaded, and no dump says.
   void assume_unspent(std::string_view what);
   Next run_limit(const ruleset::Limit& limit, CellIndex cell);
+  bool run_quota(const ruleset::Quota& quota, CellIndex cell);
+  static constexpr std::uint64_t kLargestPacket = 0xffff;
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
   bool has_ended(const CountedFlow& counted);
   bool has_ended(const Program::Set& set, std::uint32_t element);

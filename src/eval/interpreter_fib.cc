@@ -107,7 +107,7 @@ std::uint32_t Interpreter::type_of_address(const net::Address& asked, bool on_de
   const auto unicast = [&] {
     return is_of_no_type(asked) ? 0U : is(RouteType::Unicast);  // RTN_UNSPEC
   };
-  const bool by_route = routes_.known() && frame_->ipv6;
+  const bool by_route = frame_->ipv6 && routes_.known_to(asked);
   if (net::is_multicast(asked) && !by_route) return is(RouteType::Multicast);
   if (is_ipv4_broadcast(asked)) return is(RouteType::Broadcast);
   if (routes_.known() && !frame_->ipv6) {
@@ -195,7 +195,7 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
   const std::string_view device =
       (fib.flags & flag::kIif) != 0 ? frame_->in_device : frame_->out_device;
   const net::Address asked = address_at(*frame_, source);
-  if (routes_.known()) {
+  if (routes_.known_to(asked)) {
     // Of a link's own addresses the route by that link is looked up.
     const std::string_view link = compares ? device : device_at_hand(*frame_);
     const bool on_link = is_ipv6_link_local(asked) && !link.empty();
@@ -257,7 +257,7 @@ bool Interpreter::xt_is_of_type_ipv6(const ruleset::XtAddrtype& match, bool sour
   }
   const bool on_device = match.on != On::Anywhere;
   const std::string_view device = match.on == On::In ? frame_->in_device : frame_->out_device;
-  if (!routes_.known()) {
+  if (!routes_.known_to(asked)) {
     return choose_whether(
         fmt::format("{} has the type that -m addrtype asks for", net::format(asked)));
   }
@@ -286,7 +286,7 @@ bool Interpreter::xt_asks(const ruleset::XtRpfilter& match) {
     // Each device has a route to ff00::/8. None comes from there but by a bridge that shows it.
     return !match.inverted;
   }
-  if (!routes_.known()) {
+  if (!routes_.known_to(from)) {
     return choose_whether(fmt::format("the route to {} leads by {}", net::format(from),
                                       frame_->in_device)) != match.inverted;
   }

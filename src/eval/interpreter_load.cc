@@ -495,6 +495,7 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
       const std::uint64_t packets = of(flow.packets);
       const std::uint64_t bytes = of(flow.bytes);
       std::uint64_t number = load.key == CtKey::Packets ? packets : bytes;
+      frame_->reads.length |= load.key != CtKey::Packets;  // its own is among them
       if (load.key == CtKey::AvgPacket) number = packets == 0 ? 0 : bytes / packets;
       store(to, host_order(number));
       return Next::Expression;

@@ -20,12 +20,11 @@ bool is_new(const Flow& flow) {
 
 Interpreter::Next Interpreter::run_object(std::uint32_t object) {
   const auto cell = static_cast<CellIndex>(table_->first_object_cell + object);
-  const auto size = frame_->length();
   const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
   return visit_closed(
       Overloaded{
           [](const ruleset::Counter&) { return Next::Expression; },
-          [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, cell, size)); },
+          [&](const ruleset::Quota& quota) { return passes(run_quota(quota, cell)); },
           [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },
           [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
           [&](const ruleset::CtHelper& helper) { return run_ct_helper(helper); },

@@ -275,7 +275,6 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
 
 Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulExpr>& exprs,
                                            CellIndex first_cell) {
-  const auto size = frame_->length();
   for (std::size_t i = 0; i < exprs.size(); ++i) {
     const auto cell = static_cast<CellIndex>(first_cell + i);
     const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
@@ -284,7 +283,7 @@ Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulEx
             [](const ruleset::Counter&) { return Next::Expression; },
             [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },
             [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
-            [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, cell, size)); },
+            [&](const ruleset::Quota& quota) { return passes(run_quota(quota, cell)); },
             [](const ruleset::Last&) { return Next::Expression; }},
         exprs[i]);
     if (next != Next::Expression) return next;

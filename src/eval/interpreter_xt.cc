@@ -136,6 +136,7 @@ bool Interpreter::xt_asks(const r::XtLimit& match, CellIndex cell) {
 
 bool Interpreter::xt_asks(const r::XtQuota& match, CellIndex cell) {
   assume_unspent("a quota");
+  frame_->reads.length |= match.bytes < kLargestPacket;
   return state_.take_of_quota(cell, match.bytes, frame_->length()) != match.inverted;
 }
 

@@ -145,6 +145,7 @@ bool Interpreter::xt_asks(const r::XtConnbytes& match) {
     return counts[0] + counts[1];
   };
   std::uint64_t number = 0;
+  frame_->reads.length |= match.what != What::Packets;
   switch (match.what) {
     case What::Packets:
       number = of(flow.packets);

@@ -63,8 +63,11 @@ bool may_change(const Program::Table& table) {
   });
 }
 
-// Those that a frame for this host's IP, or from it, meets.
-bool is_on_the_way(r::Hook hook, bool arrives) {
+// Those that a frame for this host's IP, or from it, meets; `of` forward: one between the ports of
+// a bridge.
+bool is_on_the_way(r::Hook hook, r::Hook of) {
+  const bool arrives = of == r::Hook::Ingress;
+  if (of == r::Hook::Forward) return hook != r::Hook::Input && hook != r::Hook::Output;
   switch (hook) {
     case r::Hook::Prerouting:
     case r::Hook::Input:
@@ -159,9 +162,9 @@ bool LinkChains::let_pass(r::Hook hook, std::string_view device, Frame& frame,
   const auto upper = std::ranges::find(host_.interfaces, device, &r::Interface::device);
   if (upper == host_.interfaces.end()) return true;
   for (const Hooked& below : hooked_) {
-    if (!is_on_the_way(below.hook, hook == r::Hook::Ingress) || !is_met(below, *upper)) continue;
+    if (!is_on_the_way(below.hook, hook) || !is_met(below, *upper)) continue;
     // What leaves is asked about no more.
-    const bool may_change = below.may_change && hook == r::Hook::Ingress;
+    const bool may_change = below.may_change && hook != r::Hook::Egress;
     enum : std::size_t { kPasses, kDenied, kChanged };
     const std::size_t does =
         frame.choices->choose(may_change ? 3 : 2, {.table = below.table, .chain = below.chain});

@@ -22,8 +22,9 @@ class LinkChains {
   LinkChains(const Program& program, const ruleset::Host& host);
 
   // What a packet meets before it arrives on the device (`hook` is ingress), or after it has left
-  // by it (egress): each chain lets it pass, denies it, or sends it on as another, of which no more
-  // is said. Whether it goes on.
+  // by it (egress), or between the ports of the bridge that the device is (forward): each chain
+  // lets it pass, denies it, or sends it on as another, of which no more is said. Whether it goes
+  // on.
   bool let_pass(ruleset::Hook hook, std::string_view device, Frame& frame, Journey& journey) const;
 
  private:

@@ -9,6 +9,7 @@
 
 #include "eval/arrivals.h"
 #include "eval/bridge.h"
+#include "eval/bridge_ports.h"
 #include "eval/doubts.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
@@ -49,6 +50,7 @@ class Evaluator::Machine {
         own_(OwnAddresses::of(host)),
         arrivals_(host, routes_, own_),
         bridges_(host),
+        bridge_ports_(host, routes_),
         ways_out_(host, routes_, own_),
         path_mtu_(host),
         groups_(host),
@@ -251,6 +253,12 @@ class Evaluator::Machine {
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
+  // Between the ports of a bridge.
+  bool passes_below(Frame& frame, const Options& options, Journey& journey) const {
+    return options.others != Others::Asked ||
+           link_chains_.let_pass(Hook::Forward, frame.in_device, frame, journey);
+  }
+  static void pass_as_frame(Frame& frame, Journey& journey);
   bool asks_for_route(const Stage& stage, const RouteKey& before, const Frame& frame) const;
   static Packet packet_now(const Frame& frame);
   static void finish(Frame& frame, Journey& journey);
@@ -280,6 +288,7 @@ class Evaluator::Machine {
   OwnAddresses own_;
   Arrivals arrivals_;
   Bridges bridges_;
+  BridgePorts bridge_ports_;
   WaysOut ways_out_;
   PathMtu path_mtu_;
   Groups groups_;

@@ -446,7 +446,9 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
   if (!routes.known()) {
     for (const net::Prefix& prefix : frame.host->addresses) {
       const bool single = prefix.length == net::address_bits(prefix.address);
-      if (single && net::is_ipv4(prefix.address) != frame.ipv6) all.push_back(prefix.address);
+      const bool is_new = std::ranges::find(all, prefix.address) == all.end();
+      if (single && is_new && net::is_ipv4(prefix.address) != frame.ipv6)
+        all.push_back(prefix.address);
     }
     if (all.empty()) return Found::NotKnown;
     std::ranges::stable_sort(

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ruleset/delivered.h"
+
 namespace rolewall::eval {
 namespace {
 
@@ -89,8 +91,7 @@ Routes::Routes(const ruleset::Host& host) : host_(host) {}
 const Route* Routes::find_in(std::uint32_t table, const net::Address& to,
                              std::string_view device) const {
   const Route* best = nullptr;
-  if (!host_.routes) return best;
-  for (const Route& route : *host_.routes) {
+  for (const Route& route : ruleset::known_routes(host_)) {
     const bool counts = route.table == table && (device.empty() || route.device == device);
     if (counts && covers(route.to, to) && is_better(route, best)) best = &route;
   }
@@ -124,6 +125,20 @@ const Route* Routes::find_between(const net::Address& to, const net::Address& fr
     if (found == nullptr || route.metric < found->metric) found = &route;
   }
   return found == nullptr ? best : found;
+}
+
+std::vector<const Route*> Routes::for_some(const net::Address& to) const {
+  std::vector<const Route*> found;
+  if (host_.routes_for_some.empty()) return found;
+  const Route* usual = find(to);
+  for (const Route& route : host_.routes_for_some) {
+    const bool is_asked = route.table == kMainTable || route.table == kDefaultTable;
+    if (!is_asked || !covers(route.to, to)) continue;
+    const bool is_longer = usual == nullptr || route.to.length >= usual->to.length;
+    if (usual != nullptr && usual->table == kLocalTable) continue;
+    if (is_longer) found.push_back(&route);
+  }
+  return found;
 }
 
 std::vector<const Route*> Routes::hops_of(const Route& route) const {
@@ -211,8 +226,7 @@ bool Routes::leads_here(const net::Address& to, std::string_view device) const {
 
 std::vector<net::Address> Routes::addresses_on(std::string_view device, bool ipv6) const {
   std::vector<net::Address> addresses;
-  if (!host_.routes) return addresses;
-  for (const Route& route : *host_.routes) {
+  for (const Route& route : ruleset::known_routes(host_)) {
     const bool address = route.table == kLocalTable && route.type == RouteType::Local &&
                          route.to.length == net::address_bits(route.to.address);
     if (address && route.device == device && net::is_ipv4(route.to.address) != ipv6 &&

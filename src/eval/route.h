@@ -66,6 +66,13 @@ class Routes {
   std::vector<net::Address> addresses_on(std::string_view device, bool ipv6) const;
   bool known() const { return host_.routes.has_value(); }
 
+  // The routes that some of the packets to `to` take instead of find(): by their type of service,
+  // or their source (fib_table_lookup() of net/ipv4/fib_trie.c, fib6_node_lookup() of
+  // net/ipv6/ip6_fib.c: the longest prefix first). Which ones is not gone into.
+  std::vector<const ruleset::Route*> for_some(const net::Address& to) const;
+  // Whether all packets to `to` take the same routes, which are known.
+  bool known_to(const net::Address& to) const { return known() && for_some(to).empty(); }
+
   // The route that a lookup ends in, of all tables, of the local one alone, or of those by one
   // device; null where there is none.
   const ruleset::Route* find(const net::Address& to) const;

@@ -56,7 +56,7 @@ std::string SourceCheck::refusal_by_route(const net::Address& source,
 }
 
 bool SourceCheck::is_reached_by(const net::Address& source, std::string_view device) const {
-  if (routes_.known()) {
+  if (routes_.known_to(source)) {
     const ruleset::Route* route = routes_.find(source);
     return route != nullptr && routes_.leads_by(*route, device);
   }
@@ -81,13 +81,13 @@ std::string SourceCheck::refusal(Frame& frame, std::string_view leaves_by, Journ
   const bool looks_up = settings.rp_filter != 0 ||
                         (leaves_by == device && settings.send_redirects) ||
                         (host_.has_added_local_routes && !settings.accept_local);
-  if (!looks_up || (!routes_.known() && settings.rp_filter == 0)) {
+  if (!looks_up || (!routes_.known_to(source) && settings.rp_filter == 0)) {
     if (!is_own(source) && !is_reached_by(source, device)) {
       assume(fmt::format("rp_filter 0 on {}", device));
     }
     return "";
   }
-  if (routes_.known()) return refusal_by_route(source, settings, device);
+  if (routes_.known_to(source)) return refusal_by_route(source, settings, device);
   const bool refused = frame.choices->choose(2) == 1;
   frame.conditions.push_back({.about = fmt::format("rp_filter {} of {}, whether {} is reached so",
                                                    settings.rp_filter, device, net::format(source)),

@@ -15,18 +15,21 @@ using ruleset::Hook;
 
 constexpr const char* kRefusedByRules = "a rule of `ip rule`, or its route, refuses it";
 
-// Without routes: by what is behind the devices. Where rules choose among routes, these may also
-// lead nowhere, or the rules refuse it: then nothing.
+// Without routes: by what is behind the devices. Where rules choose among routes, or a running
+// machine's are not modelled, these may also lead nowhere, or the rules refuse it: then nothing.
 std::optional<std::string> WaysOut::choose(Frame& frame, const net::Address& to) const {
   const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
-  const std::size_t count = ways.size() + (host_.has_routing_rules ? 1 : 0);
+  const bool may_be_refused = host_.has_routing_rules || !host_.local_routes.empty();
+  const std::size_t count = ways.size() + (may_be_refused ? 1 : 0);
   const std::size_t chosen = count == 1 ? 0 : frame.choices->choose(count);
   std::optional<std::string> device;
   if (chosen < ways.size()) device = ways[chosen].device;
   if (count > 1) {
     frame.conditions.push_back(
         {.about = fmt::format("the device towards {}{}", net::format(to),
-                              host_.has_routing_rules ? ", by the rules of `ip rule`" : ""),
+                              host_.has_routing_rules ? ", by the rules of `ip rule`"
+                              : may_be_refused        ? ", whose routes are not known"
+                                                      : ""),
          .is = device.value_or("none")});
   }
   return device;
@@ -35,6 +38,24 @@ std::optional<std::string> WaysOut::choose(Frame& frame, const net::Address& to)
 // fib_select_multipath(), fib6_table_lookup(), fib6_select_path().
 Routes::Answer WaysOut::choose_route(Frame& frame, const net::Address& to, std::string_view came_by,
                                      std::string_view device) const {
+  std::vector<const ruleset::Route*> for_some = routes_.for_some(to);
+  std::erase_if(for_some, [&](const ruleset::Route* route) {
+    return !device.empty() && route->device != device;
+  });
+  if (!for_some.empty()) {
+    const std::size_t taken = frame.choices->choose(1 + for_some.size());
+    std::string is = "not taken";
+    if (taken != 0) {
+      const std::string& by = for_some[taken - 1]->device;
+      is = by.empty() ? "taken" : fmt::format("taken, by {}", by);
+    }
+    frame.conditions.push_back(
+        {.about = fmt::format("the route to {} of some packets alone, by their type of service or "
+                              "source",
+                              net::format(for_some.front()->to)),
+         .is = std::move(is)});
+    if (taken != 0) return Routes::answer(*for_some[taken - 1]);
+  }
   const std::vector<const ruleset::Route*> ways = routes_.ways(to, came_by, device);
   if (ways.empty()) return routes_.towards(to, device);
   if (ways.size() == 1) return Routes::answer(*ways.front());

@@ -168,17 +168,25 @@ bool is_kernels_own(const fib_rule_hdr& rule, const AttributeMap& attributes) {
          (table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT);
 }
 
-// False where routes are looked up otherwise than by these tables: a rule more, one less, or in
-// another order. A kernel without IPv6 has no rules for it.
-Result<bool> has_plain_rules(RouteDumper& dumper) {
-  bool plain = true;
+struct RoutingRules {
+  // False: routes are looked up otherwise than by these tables: by a rule more, one less, or in
+  // another order. A kernel without IPv6 has no rules for it.
+  bool as_usual = true;
+  bool local_first = true;  // whatever comes then
+};
+
+Result<RoutingRules> read_routing_rules(RouteDumper& dumper) {
+  RoutingRules rules;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
     std::map<std::uint32_t, std::uint32_t> tables;  // by preference
+    std::map<std::uint32_t, bool> own;
     TRY(dumper.dump(RTM_GETRULE, sizeof(fib_rule_hdr), family, "routing rules",
                     [&](const nlmsghdr& message) {
                       const auto& rule = header_of<fib_rule_hdr>(message);
                       const AttributeMap attributes = attributes_of<fib_rule_hdr>(message);
-                      plain &= is_kernels_own(rule, attributes);
+                      const bool is_own = is_kernels_own(rule, attributes);
+                      rules.as_usual &= is_own;
+                      own.emplace(number(attributes, FRA_PRIORITY), is_own);
                       tables.emplace(number(attributes, FRA_PRIORITY),
                                      number(attributes, FRA_TABLE, rule.table));
                     }));
@@ -189,9 +197,12 @@ Result<bool> has_plain_rules(RouteDumper& dumper) {
         order.size() >= 2 && std::equal(order.begin(), order.begin() + 2, kUsual.begin());
     const bool is_usual =
         has_both && (order.size() == 2 || (order.size() == 3 && order[2] == kUsual[2]));
-    plain &= is_usual || (family == AF_INET6 && order.empty());
+    const bool has_none = family == AF_INET6 && order.empty();
+    rules.as_usual &= is_usual || has_none;
+    rules.local_first &=
+        has_none || (!order.empty() && order.front() == RT_TABLE_LOCAL && own.begin()->second);
   }
-  return plain;
+  return rules;
 }
 
 // A route, or one of its next hops, as the kernel has it.
@@ -278,15 +289,20 @@ std::size_t count_hops(const AttributeMap& attributes) {
 
 // Whether its Routes say all of it. What a device of a tunnel's is told about the packet (`encap
 // ip`) changes no way.
-bool is_plain(const rtmsg& header, const AttributeMap& attributes) {
+bool is_plain(const AttributeMap& attributes) {
   const auto kind = attributes.find(RTA_ENCAP_TYPE);
   std::uint16_t encapsulation = LWTUNNEL_ENCAP_NONE;
   if (kind != attributes.end() && kind->second.size() == 2) {
     encapsulation = native_u16(kind->second.data());
   }
   const bool is_told = encapsulation == LWTUNNEL_ENCAP_IP || encapsulation == LWTUNNEL_ENCAP_IP6;
-  return header.rtm_tos == 0 && header.rtm_src_len == 0 &&
-         (!attributes.contains(RTA_ENCAP) || is_told);
+  return !attributes.contains(RTA_ENCAP) || is_told;
+}
+
+// Whether packets to its destination take it that are of a type of service, or from a source, and
+// no others.
+bool is_for_some(const rtmsg& header) {
+  return header.rtm_tos != 0 || header.rtm_src_len != 0;
 }
 
 // Whether IPv6 routes of one prefix and metric lead by several devices: which one is taken depends
@@ -314,12 +330,13 @@ bool is_learned(std::uint8_t protocol) {
 // `uplinks`: devices by which routers to everywhere are reached.
 Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& machine,
                          Indexes& uplinks) {
-  const auto plain = has_plain_rules(dumper);
+  const auto plain = read_routing_rules(dumper);
   if (!plain) return std::unexpected(plain.error());
-  bool whole = *plain;  // by longest prefixes, each next hop apart
+  bool whole = plain->as_usual;  // by longest prefixes, each next hop apart
   bool has_several = false;
-  machine.has_routing_rules = !*plain;
+  machine.has_routing_rules = !plain->as_usual;
   std::vector<Route> alive;
+  std::vector<Route> for_some;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
     TRY(dumper.dump(RTM_GETROUTE, sizeof(rtmsg), family, "routes", [&](const nlmsghdr& message) {
       const auto& header = header_of<rtmsg>(message);
@@ -347,19 +364,26 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
         machine.learned.push_back(
             {address(attributes, RTA_DST).value_or(everywhere), header.rtm_dst_len});
       }
-      whole &= found.size() == count_hops(attributes) && is_plain(header, attributes);
+      whole &= found.size() == count_hops(attributes) && is_plain(attributes);
       has_several |= attributes.contains(RTA_MULTIPATH);
       machine.has_added_local_routes |=
           family == AF_INET && header.rtm_type == RTN_LOCAL && header.rtm_protocol != RTPROT_KERNEL;
       for (const KernelRoute& each : found) {
         machine.possible_routes.push_back(each.route);
-        if (!each.dead) alive.push_back(each.route);
+        if (!each.dead) (is_for_some(header) ? for_some : alive).push_back(each.route);
       }
     }));
   }
+  const auto is_local = [](const Route& route) { return route.table == RT_TABLE_LOCAL; };
+  whole &= std::ranges::none_of(for_some, is_local);
   has_several |= has_alike(alive);
-  if (whole && !has_several) machine.routes = alive;
-  if (whole) machine.routes_by_hop = std::move(alive);
+  if (whole && !has_several && for_some.empty()) machine.routes = alive;
+  if (whole) {
+    machine.routes_by_hop = std::move(alive);
+    machine.routes_for_some = std::move(for_some);
+  } else if (plain->local_first && std::ranges::none_of(for_some, is_local)) {
+    std::ranges::copy_if(alive, std::back_inserter(machine.local_routes), is_local);
+  }
   return {};
 }
 

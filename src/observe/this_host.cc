@@ -140,6 +140,10 @@ Result<ruleset::Host> this_host(NextHops hops) {
   host.interfaces = std::move(machine->interfaces);
   host.addresses = std::move(machine->addresses);
   host.routes = std::move(hops == NextHops::Several ? machine->routes_by_hop : machine->routes);
+  if (hops == NextHops::Several) {
+    host.routes_for_some = std::move(machine->routes_for_some);
+    host.local_routes = std::move(machine->local_routes);
+  }
   host.has_routing_rules = machine->has_routing_rules;
   host.has_added_local_routes = machine->has_added_local_routes;
   read_setting("ipv4/ip_forward", host.forwards_ipv4);

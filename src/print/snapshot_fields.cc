@@ -626,6 +626,8 @@ struct Described<Host> {
       optional<&Host::virtual_addresses>("virtual_addresses"),
       required<&Host::interfaces>("interfaces"),
       optional<&Host::routes>("routes"),
+      optional<&Host::routes_for_some>("routes_for_some"),
+      optional<&Host::local_routes>("local_routes"),
       optional<&Host::has_routing_rules>("has_routing_rules"),
       optional<&Host::has_added_local_routes>("has_added_local_routes"),
       optional<&Host::forwards_ipv4>("forwards_ipv4"),

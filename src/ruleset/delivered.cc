@@ -4,9 +4,13 @@
 
 namespace rolewall::ruleset {
 
+const std::vector<Route>& known_routes(const Host& host) {
+  return host.routes ? *host.routes : host.local_routes;
+}
+
 std::vector<net::Prefix> delivered_here(const Host& host) {
   std::vector<net::Prefix> local;
-  for (const Route& route : host.routes.value_or(std::vector<Route>())) {
+  for (const Route& route : known_routes(host)) {
     const bool delivered = route.type == RouteType::Local;
     if (delivered && !net::is_loopback(route.to.address)) local.push_back(route.to);
   }

@@ -14,4 +14,7 @@ namespace rolewall::ruleset {
 // though a device bears it: it is none.
 std::vector<net::Prefix> delivered_here(const Host& host);
 
+// All that are known: `routes`, or those of the table local alone.
+const std::vector<Route>& known_routes(const Host& host);
+
 }  // namespace rolewall::ruleset

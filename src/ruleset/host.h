@@ -150,6 +150,11 @@ struct Host {
 
   // Of a running machine.
   std::optional<std::vector<Route>> routes{};  // absent: not known
+  // Routes that only some of the packets to `to` take, beside `routes`: by their type of service,
+  // or (IPv6) their source.
+  std::vector<Route> routes_for_some{};
+  // Where `routes` are absent: those of the table local, if that is asked first all the same.
+  std::vector<Route> local_routes{};
   // Routes are absent because rules (`ip rule`) say by which tables a packet is routed, if at all.
   bool has_routing_rules = false;
   // A program has added a route of type local: the kernel then looks up every IPv4 source.

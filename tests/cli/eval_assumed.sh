@@ -189,3 +189,31 @@ rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:4000 in
 expect_out "not proven"
 rolewall prove --live --state-dir "$scratch/state" 'always udp 192.0.2.7 > 192.0.2.10:53 in=eth0'
 expect_out "as long as these last: limit (ip c, chain in, rule 1)"
+
+# The length of a packet is its connection's, a quota's and a limit's, too.
+nft -f - <<'NFT'
+flush ruleset
+table inet sizes {
+  chain in {
+    type filter hook input priority 1; policy accept;
+    udp dport 80 ct bytes < 100 drop
+    udp dport 81 ct avgpkt < 100 drop
+    udp dport 82 quota until 70 bytes drop
+    udp dport 83 quota until 7 mbytes drop
+    udp dport 84 ct packets < 2 drop
+    udp dport 85 limit rate 20 bytes/second burst 50 bytes drop
+    tcp dport 80 tcp doff 5 drop
+  }
+}
+NFT
+for port in 80 81 82 85; do
+  ask "udp 192.0.2.7 > self:$port" --format json
+  expect_status 0
+  expect_json 'any(a.startswith("length=") for a in d["assumed"])'
+done
+for port in 83 84; do
+  ask "udp 192.0.2.7 > self:$port" --expect drop
+  refuse_out "length="
+done
+ask 'tcp 192.0.2.7 > self:80'
+expect_out "assumed, since not said: a TCP header of 20 bytes"

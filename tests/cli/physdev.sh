@@ -81,7 +81,11 @@ sysctl -qw net.bridge.bridge-nf-call-iptables=0
 ask 'tcp 10.9.0.2 > 10.9.0.1:8080 in=br0 ttl=1'
 expect_json 'd["verdict"] == "stack"'
 expect_json '"hop limit" in str(d["hops"][-1])'
-sysctl -qw net.bridge.bridge-nf-call-iptables=1
+# Not shown to iptables: the bridge passes it on all the same.
+nft 'add table ip x; add chain ip x f { type filter hook forward priority 5; policy drop; }'
+meets $one 10.9.0.2 10.9.0.3 22 accept
+ask 'tcp 10.9.0.2 > 10.9.0.3:22 in=br0 at=self'
+hangs_on 'Ethernet address it is sent to on br0'
 # No bridge: as the kernel, whatever is asked of ports.
 meets $beside 10.8.0.2 10.8.0.1 22 accept
 ask 'tcp 10.8.0.2 > 10.8.0.1:22 in=eth1'

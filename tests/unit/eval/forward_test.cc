@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
 #include <string_view>
 #include <tuple>
 
@@ -305,6 +306,37 @@ TEST_CASE("postrouting knows both devices of a forwarded packet") {
                          load_meta(MetaKey::OifName), is(name_value("lan")), accept()})},
                   Hook::Postrouting)});
   CHECK_EQ(journey_of(rules, router(), towards("198.51.100.1")).fate(), Fate::Accept);
+}
+
+TEST_CASE("a route for some packets alone is a condition for the destinations that it covers") {
+  Host on = router();
+  Route& by_tos = on.routes_for_some.emplace_back();
+  by_tos.to = prefix("198.51.100.0/26");
+  by_tos.device = "eth7";
+  const auto devices = [&](const char* to) {
+    std::string all;
+    const Ruleset none = one_table({});
+    for (const Journey& way : Evaluator(none, on).outcomes(towards(to), Direction::Arrive).ways) {
+      all += (all.empty() ? "" : " ") + way.after.out_device;
+    }
+    return all;
+  };
+  CHECK_EQ(devices("198.51.100.1"), "lan eth7");
+  CHECK_EQ(devices("198.51.100.200"), "dmz");
+  CHECK_EQ(devices("8.8.8.8"), "wan");
+  by_tos.to = prefix("198.51.0.0/16");  // shorter than what all packets take
+  CHECK_EQ(devices("198.51.100.1"), "lan");
+}
+
+TEST_CASE("the table local tells a broadcast where no other route is known") {
+  Host on = router();
+  for (const Route& route : *on.routes) {
+    if (route.table == 255) on.local_routes.push_back(route);
+  }
+  on.routes.reset();
+  const Ruleset rules = one_table({base_chain({}, Hook::Forward)});
+  CHECK_EQ(journey_of(rules, on, towards("198.51.100.255")).fate(), Fate::Accept);
+  CHECK_EQ(journey_of(rules, on, towards("198.51.100.9")).fate(), Fate::Drop);
 }
 
 TEST_CASE("what a transparent socket has taken is not forwarded") {

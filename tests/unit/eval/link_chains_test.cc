@@ -1,6 +1,7 @@
 // Chains below the device that a packet comes by: which device lies below which.
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <string>
 
 #include "rules.h"
@@ -89,6 +90,54 @@ TEST_CASE("a VLAN on a bridge meets the bridge's own tables") {
   CHECK_FALSE(Evaluator(rules, on).arrive(packet).conditions.empty());
   packet.in_device = "eth7";
   CHECK(Evaluator(rules, on).arrive(packet).conditions.empty());
+}
+
+// What a host on a bridge sends to another one there: its ways, by their fates.
+std::string between_ports(std::optional<bool> shown, VerdictCode policy,
+                          const char* device = "br0") {
+  Host on = host();
+  on.interfaces = {port_of("br0", "bridge"), port_of("br0.5", "vlan", "", "br0"),
+                   port_of("eth2", "")};
+  on.forwards_ipv4 = true;
+  on.interfaces[0].shows_ipv4 = shown;
+  const Ruleset rules = one_table({base_chain({}, Hook::Forward, 0, policy)});
+  PacketFields made = fields(17, 53);
+  made.destination = address("192.0.2.9");
+  made.ttl = 1;  // a hop that routes it takes it off
+  Packet packet = arriving(made);
+  packet.in_device = packet.out_device = device;
+  std::string fates;
+  for (const Journey& way : Evaluator(rules, on).outcomes(packet, Direction::Arrive).ways) {
+    fates += std::string(fates.empty() ? "" : " ") + std::string(name_of(way.fate()));
+  }
+  return fates;
+}
+
+TEST_CASE("what goes from host to host on a bridge is a frame between its ports, or routed") {
+  CHECK_EQ(between_ports(false, VerdictCode::Drop), "stack accept");
+  CHECK_EQ(between_ports(true, VerdictCode::Drop), "stack drop");
+  CHECK_EQ(between_ports(true, VerdictCode::Accept), "stack accept");
+  CHECK_EQ(between_ports(std::nullopt, VerdictCode::Drop), "stack accept drop");
+  CHECK_EQ(between_ports(true, VerdictCode::Drop, "br0.5"), "stack accept drop");
+  CHECK_EQ(between_ports(false, VerdictCode::Drop, "eth2"), "stack");
+}
+
+TEST_CASE("a bridge's own chains meet what passes between its ports") {
+  Host on = host();
+  on.interfaces = {port_of("br0", "bridge")};
+  on.interfaces[0].shows_ipv4 = false;
+  on.forwards_ipv4 = true;
+  const Ruleset rules =
+      one_table({base_chain({rule({drop()})}, Hook::Forward)}, {}, Family::Bridge);
+  PacketFields made = fields(17, 53);
+  made.destination = address("192.0.2.9");
+  Packet packet = arriving(made);
+  packet.in_device = packet.out_device = "br0";
+  const Outcomes outcomes = Evaluator(rules, on).outcomes(packet, Direction::Arrive);
+  REQUIRE_EQ(outcomes.ways.size(), 3);
+  CHECK_EQ(outcomes.ways[0].fate(), Fate::Accept);
+  CHECK_EQ(outcomes.ways[1].fate(), Fate::Accept);
+  CHECK_EQ(outcomes.ways[2].fate(), Fate::Drop);
 }
 
 }  // namespace
