@@ -171,14 +171,17 @@ TEST_CASE("what is known of a connection's two directions is not one number") {
   CHECK(may_deny(of_ipv4({exactly(std::move(exprs), VerdictCode::Drop)}), ct_state::kEstablished));
 }
 
+// Before input what arrives has none.
 TEST_CASE("the user and the group of a known socket are not one number") {
-  CHECK(may_deny(
+  Ruleset ruleset =
       of_ipv4({exactly({Meta{MetaKey::SkUid, kAsked}, Cmp{CmpOp::Eq, kAsked, Value::host_u32(0)},
                         Meta{MetaKey::SkGid, kAsked}, Cmp{CmpOp::Eq, kAsked, Value::host_u32(1)},
                         // Connections are known where rules ask about them.
                         Ct{CtKey::State, std::nullopt, kAsked}},
-                       VerdictCode::Drop)}),
-      ct_state::kEstablished));
+                       VerdictCode::Drop)});
+  CHECK_FALSE(may_deny(ruleset, ct_state::kEstablished));
+  ruleset.tables.front().chains.front().base->hook = Hook::Input;
+  CHECK(may_deny(ruleset, ct_state::kEstablished));
 }
 
 TEST_CASE("two devices that are not described have two numbers") {
