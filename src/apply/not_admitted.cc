@@ -137,7 +137,13 @@ class OpenJudge {
   bool goes_on_turned(const OpenConnection& connection) {
     const bool is_passed_on = !is_own(facts_.machine, connection.from.address) &&
                               !is_own(facts_.machine, connection.answered_by.address);
-    if (connection.protocol != net::protocol::kTcp || !is_passed_on ||
+    // What was translated goes on from another place than its other end knows.
+    const auto differ = [](const auto& one, const auto& other) {
+      return one.address != other.address || one.port != other.port;
+    };
+    const bool is_translated = differ(connection.answered_by, connection.to) ||
+                               differ(connection.answered_to, connection.from);
+    if (connection.protocol != net::protocol::kTcp || !is_passed_on || is_translated ||
         !facts_.machine.conntrack.tcp_loose) {
       return false;
     }

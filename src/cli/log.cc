@@ -160,6 +160,7 @@ class Follower {
         fold_seconds_(static_cast<std::uint64_t>(fold.count())) {}
 
   const Recorded& recorded() const { return recorded_; }
+  void lacks_what_clients_wrote() { suggestions_.lacks_what_clients_wrote(); }
 
   Result<void> follow(std::optional<Clock::time_point> until) {
     if (!options_.counts.empty()) TRY(sources_.begin(options_.counts));
@@ -422,6 +423,7 @@ int run(const LogOptions& options) {
   const bool asks_what_clients_wrote =
       follower.recorded().policy().means_what_client_wrote(observe::Direction::Inbound);
   if (!tells_connections && asks_what_clients_wrote) {
+    follower.lacks_what_clients_wrote();
     render_notes(
         {"this kernel does not tell what a packet's client wrote "
          "(CONFIG_NETFILTER_NETLINK_GLUE_CT): where another program translates, as Docker "

@@ -264,6 +264,12 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
   } else {
     text += fmt::format("# What they open is not known: {}\n", printable(openings.error().message));
   }
+  if (lacks_what_clients_wrote_) {
+    text +=
+        "# WARNING: this kernel does not tell what clients wrote. Where another program "
+        "translates,\n"
+        "# as Docker does, a rule must name what the client wrote, and not what stands here.\n";
+  }
   for (const Suggestion& each : suggestions) {
     text += "\n" + each.rule;
     if (openings) text += opens_in_words(each.opens, openings->files());

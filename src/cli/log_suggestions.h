@@ -32,6 +32,9 @@ class LogSuggestions {
     packets_of_defaults_ = std::move(packets);
   }
 
+  // The kernel does not tell what clients wrote, and the rules must name that.
+  void lacks_what_clients_wrote() { lacks_what_clients_wrote_ = true; }
+
   // TOML for people, or an object of JSON. `openings`: an error says why nobody can tell what a
   // rule would open.
   std::string write(const observe::WrittenPolicy& policy, std::string_view format,
@@ -70,6 +73,7 @@ class LogSuggestions {
   std::uint64_t left_out_ = 0;         // lines of further services
   std::uint64_t without_service_ = 0;  // whose packets do not say which they are for
   std::uint64_t lines_of_defaults_ = 0;
+  bool lacks_what_clients_wrote_ = false;
   Result<std::uint64_t> packets_of_defaults_ = fail(ErrorKind::Refused, "nobody has looked");
   std::map<std::string, std::uint64_t> by_others_;  // lines that no rule would change, by step
 };

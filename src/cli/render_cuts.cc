@@ -125,8 +125,9 @@ std::string summary(const apply::NotAdmitted& found, const Cutting& cutting) {
   if (!found.all.empty()) {
     const bool one = found.all.size() == 1;
     const std::string then =
-        cutting.cuts ? "--cut will end"
-                     : fmt::format("{} on unless `{}` ends", one ? "goes" : "go", cutting.command);
+        cutting.cuts
+            ? (found.turned.empty() ? "--cut will end" : "as far as it can, --cut will end")
+            : fmt::format("{} on unless `{}` ends", one ? "goes" : "go", cutting.command);
     words = fmt::format("{} of {} {} no longer admitted; {} {}", grouped(found.all.size()),
                         counted(found.open, "open connection"), one ? "is" : "are", then,
                         one ? "it" : "them");

@@ -173,8 +173,8 @@ class Advice {
     if (event_.direction == Direction::Forward) {
       ends += fmt::format(", to = {}", quoted_name(policy_, asked_.to));
     }
-    say(fmt::format("{}a rule: [[{}]] service = \"{}\"{}", before, name_of(event_.direction),
-                    service, ends));
+    say(fmt::format("{}a rule: [[{}]] {}service = \"{}\"{}", before, name_of(event_.direction),
+                    id_for(service), service, ends));
     if (event_.written_to) {
       translated();
     } else if (!event_.has_connection && policy_.means_what_client_wrote(event_.direction)) {
@@ -184,6 +184,20 @@ class Advice {
     for (const WrittenRule& rule : policy_.rules()) {
       if (!rule.services.empty() && rule.action == "accept" && serves(rule)) near(rule);
     }
+  }
+
+  // A service's name names the rule, too; a literal does not.
+  std::string id_for(std::string service) const {
+    if (service.find('/') == std::string::npos) return "";
+    std::ranges::replace(service, '/', '-');
+    std::string id = service;
+    const auto is_taken = [&](const WrittenRule& rule) {
+      return rule.name.ends_with(fmt::format(".{}.{}", name_of(event_.direction), id));
+    };
+    for (int number = 2; std::ranges::any_of(policy_.rules(), is_taken); ++number) {
+      id = fmt::format("{}-{}", service, number);
+    }
+    return fmt::format("id = \"{}\", ", id);
   }
 
   void translated() {
@@ -224,7 +238,9 @@ class Advice {
                           joined(rule.conditions, ""));
     }
     if (to_do.empty() && all_known && rule.conditions.empty()) {
-      text += ", so it seems to admit it: is what was recorded in force? (`rolewall status`)";
+      text += !event_.has_connection && policy_.means_what_client_wrote(event_.direction)
+                  ? ": it would admit it, if its client wrote the same"
+                  : ", so it seems to admit it: is what was recorded in force? (`rolewall status`)";
     }
     say(std::move(text));
   }

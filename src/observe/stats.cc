@@ -1,5 +1,6 @@
 #include "observe/stats.h"
 
+#include <algorithm>
 #include <map>
 #include <string_view>
 #include <tuple>
@@ -14,12 +15,38 @@ namespace {
 // sources can be.
 constexpr std::size_t kMostElementsRead = 65536;
 
+// A tree of intervals keeps those whose time is over in its count until the next one comes
+// (nft_rbtree_gc_elem() and its callers): they are read and counted. `counted` loses them.
+Result<void> count_aging(netlink::Connection& kernel, ruleset::Table& table,
+                         std::vector<netlink::SetState>& counted) {
+  const auto is_aging = [&](const ruleset::Set& set) {
+    const auto known = std::ranges::find(counted, set.name, &netlink::SetState::name);
+    return set.interval && set.has_timeout && known != counted.end() && known->elements != 0 &&
+           known->elements <= kMostElementsRead;
+  };
+  if (std::ranges::none_of(table.sets, is_aging)) return {};
+  std::vector<std::string> others;
+  for (const ruleset::Set& set : table.sets) {
+    if (!is_aging(set)) others.push_back(set.name);
+  }
+  auto read = kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, true, others);
+  if (!read) return std::unexpected(std::move(read).error());
+  if (!*read) return {};
+  for (ruleset::Set& set : (*read)->sets) {
+    const auto of = std::ranges::find(table.sets, set.name, &ruleset::Set::name);
+    if (of == table.sets.end() || !is_aging(*of)) continue;
+    of->elements = std::move(set.elements);
+    std::erase_if(counted, [&](const netlink::SetState& each) { return each.name == of->name; });
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Look> look_at_table() {
   auto connection = netlink::Connection::open();
   if (!connection) return std::unexpected(std::move(connection).error());
-  const auto state = connection->table_state(ruleset::kOwnFamily, ruleset::kOwnTable);
+  auto state = connection->table_state(ruleset::kOwnFamily, ruleset::kOwnTable);
   if (!state) return std::unexpected(state.error());
   Look look{.at = std::chrono::steady_clock::now(),
             .rules = {},
@@ -40,6 +67,7 @@ Result<Look> look_at_table() {
     auto read = connection->dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, false);
     if (!read) return std::unexpected(std::move(read).error());
     table = std::move(*read);
+    if (table) TRY(count_aging(*connection, *table, (*state)->sets));
   }
   if (!table) return look;
   look.at = std::chrono::steady_clock::now();

@@ -158,6 +158,12 @@ def prefixes_are_counted():
     check(fills["banned/4-prefixes"] == 3, f"three prefixes are banned: {fills}")
     for each in range(3):
         must("unban", f"10.9{each}.0.0/24")
+    # What is over stays in the kernel's count until another one comes.
+    for each in range(2):
+        must("ban", f"10.9{each}.0.0/24", "--for", "1s")
+    time.sleep(1.5)
+    fills = {each["name"]: each["elements"] for each in stats("--once")["sets"]}
+    check(fills["banned/4-prefixes"] == 0, f"bans of prefixes that are over: {fills}")
 
 
 def limits_come_and_go(peer):

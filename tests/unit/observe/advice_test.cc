@@ -133,7 +133,7 @@ TEST_CASE("a rule of its own comes first, then what a rule for the service lacks
             "a rule: [[inbound]] service = \"https\", from = \"192.0.2.9\" (\"db-01\" has it)\n"
             "or web.inbound.app (web.toml:6) admits https from lb to any: add \"192.0.2.9\" "
             "(\"db-01\" has it) to its `from`\n"));
-  CHECK(has(by_default(9, 25), "a rule: [[inbound]] service = \"tcp/25\""));
+  CHECK(has(by_default(9, 25), "a rule: [[inbound]] id = \"tcp-25\", service = \"tcp/25\""));
   CHECK(has(by_default(9, 8005),
             "web.inbound.rest (web.toml:9) admits tcp/8000-8010 from any to any, "
             "so it seems to admit it"));
@@ -220,17 +220,18 @@ TEST_CASE("where another program has translated, a rule names what the client wr
   LogLine line = advised_line(packet, "rolewall (default) forward drop: ", 2);
   line.connection = entry;
   line.connection_info = IP_CT_NEW;
-  CHECK(has(advice_on(line),
-            "[[forward]] service = \"tcp/8080\", from = \"192.0.2.9\" (\"db-01\" has "
-            "it), to = \"10.0.9.1\"\n(its client sent it to 10.0.9.1 port 8080"));
+  CHECK(has(
+      advice_on(line),
+      "[[forward]] id = \"tcp-8080\", service = \"tcp/8080\", from = \"192.0.2.9\" (\"db-01\" has "
+      "it), to = \"10.0.9.1\"\n(its client sent it to 10.0.9.1 port 8080"));
   // An answer's destination is translated back: that says nothing.
   line.connection_info = IP_CT_IS_REPLY;
-  CHECK(has(advice_on(line), "[[forward]] service = \"tcp/80\""));
+  CHECK(has(advice_on(line), "[[forward]] id = \"tcp-80\", service = \"tcp/80\""));
   // A host that passes nothing on matches the packet as it is.
   line.connection_info = IP_CT_NEW;
   line.hook = 1;
   const std::string inbound = advice_on(line);
-  CHECK(has(inbound, "[[inbound]] service = \"tcp/80\""));
+  CHECK(has(inbound, "[[inbound]] id = \"tcp-80\", service = \"tcp/80\""));
   CHECK(has(inbound,
             "(its client sent it to 10.0.9.1 port 8080, and another program has translated that)"));
 }
