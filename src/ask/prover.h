@@ -53,8 +53,7 @@ struct Proof {
 
 // Beside what holds always: no rule says it, and nobody has asked it.
 inline constexpr std::string_view kByRulesAlone =
-    "this is of rules alone: what the IP stack discards by itself counts as not denied (rp_filter, "
-    "a source that no host has, no route, a host that does not forward, no hop left)";
+    "this is of rules alone: what the IP stack discards (rp_filter, no route, ...) is not asked";
 
 class Prover {
  public:

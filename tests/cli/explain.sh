@@ -6,7 +6,8 @@ rolewall explain -p "$site" web.inbound.app-from-lb
 expect_status 0
 expect_out "web.toml:"
 expect_out "of web-01, web-02"
-expect_out "chain web.inbound.app-from-lb: counter accept"
+expect_out "chain web.inbound.app-from-lb: counter"
+expect_out "chain web.inbound.app-from-lb: accept"
 rolewall explain -p "$site" web.inbound.app-from-lp
 expect_status 2
 expect_err 'did you mean `web.inbound.app-from-lb`?'
