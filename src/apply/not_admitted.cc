@@ -258,7 +258,7 @@ class OpenJudge {
 
   static std::string condition_of(const Journey& way) {
     if (way.conditions.empty()) return "it may go several ways";
-    return fmt::format("it depends on {}", way.conditions.front().about);
+    return fmt::format("it depends on this: {}", way.conditions.front().about);
   }
 
   Said word_of(const OpenConnection& connection, const Journey& way) const {

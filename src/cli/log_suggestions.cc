@@ -100,6 +100,10 @@ void LogSuggestions::take(const observe::LogEvent& event, const observe::Written
     ++without_service_;
     return;
   }
+  if (is_of_the_middle(*event.packet)) {
+    ++of_the_middle_;
+    return;
+  }
   const observe::PacketHead& packet = *event.packet;
   const observe::AskedFor asked = asked_for(event, policy);
   const bool outbound = event.direction == Direction::Outbound;
@@ -240,6 +244,7 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
               {"suggestions", as_json(policy, suggestions, openings)},
               {"left_out", left_out_},
               {"without_service", without_service_},
+              {"of_the_middle", of_the_middle_},
               {"default_lines", lines_of_defaults_}};
     if (packets_of_defaults_) {
       json["default_packets"] = *packets_of_defaults_;
@@ -250,7 +255,7 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
     return json.dump() + "\n";
   }
   const std::string held_back = held_back_in_words(policy);
-  if (seen_.empty() && by_others_.empty() && without_service_ == 0) {
+  if (seen_.empty() && by_others_.empty() && without_service_ == 0 && of_the_middle_ == 0) {
     return held_back + "nothing was logged that a rule would admit\n";
   }
   std::string text =
@@ -283,6 +288,12 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
         "\n# {} of packets that do not say which service they are for (later fragments, or more\n"
         "# headers than are logged): no rule can be made of them\n",
         counted(without_service_, "line"));
+  }
+  if (of_the_middle_ != 0) {
+    text += fmt::format(
+        "\n# {} of the middle of TCP connections that are not known, or no longer: whoever opens\n"
+        "# them anew is asked about\n",
+        counted(of_the_middle_, "line"));
   }
   if (left_out_ != 0) {
     text += fmt::format("\n# {} of further services\n", counted(left_out_, "line"));

@@ -71,6 +71,7 @@ class LogSuggestions {
 
   std::map<Key, Seen> seen_;
   std::uint64_t left_out_ = 0;         // lines of further services
+  std::uint64_t of_the_middle_ = 0;    // of TCP connections: they ask for nothing
   std::uint64_t without_service_ = 0;  // whose packets do not say which they are for
   std::uint64_t lines_of_defaults_ = 0;
   bool lacks_what_clients_wrote_ = false;

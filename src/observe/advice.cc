@@ -91,6 +91,10 @@ class Advice {
     } else if (packet_.lacks_service) {
       say("which service it is for is not among the bytes that were logged: a later fragment, or "
           "more headers than are logged");
+    } else if (is_of_the_middle(packet_)) {
+      say("it is of the middle of a connection that connection tracking does not know, or no "
+          "longer: "
+          "whoever opens it anew is asked about");
     } else if (by != nullptr && by->action != "accept" && !by->action.empty()) {
       denied(*by);
     } else {
@@ -109,8 +113,15 @@ class Advice {
             End{"to", rule.to_words, rule.to, asked_.to}};
   }
   bool serves(const WrittenRule& rule) const {
-    return rule.direction == event_.direction &&
-           rule.serves(packet_.protocol, packet_.from_port, asked_.port, packet_.icmp_type);
+    return rule.direction == event_.direction && serves_port(rule);
+  }
+  bool serves_port(const WrittenRule& rule) const {
+    return rule.serves(packet_.protocol, packet_.from_port, asked_.port, packet_.icmp_type);
+  }
+  // What a [[nat]] rule sends elsewhere it admits, wherever that is.
+  bool publishes(const WrittenRule& rule) const {
+    return rule.direction == Direction::Nat && !is_outbound() &&
+           std::ranges::find(rule.keys, "new-destination", &WrittenKey::key) != rule.keys.end();
   }
 
   // A ban is of who sends to this host, of whom it sends to, and of both ends of what it forwards.
@@ -182,7 +193,8 @@ class Advice {
           "it, `service` and `to` must name that)");
     }
     for (const WrittenRule& rule : policy_.rules()) {
-      if (!rule.services.empty() && rule.action == "accept" && serves(rule)) near(rule);
+      if (rule.services.empty() || rule.action != "accept") continue;
+      if (serves(rule) || (publishes(rule) && serves_port(rule))) near(rule);
     }
   }
 

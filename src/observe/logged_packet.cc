@@ -94,6 +94,13 @@ std::string end_words(const net::Address& address, std::uint16_t port, bool has_
 
 }  // namespace
 
+bool is_of_the_middle(const PacketHead& packet) {
+  constexpr std::uint8_t kSyn = 0x02;
+  constexpr std::uint8_t kAck = 0x10;
+  return packet.protocol == net::protocol::kTcp && !packet.lacks_service &&
+         (packet.tcp_flags & (kSyn | kAck)) != kSyn;
+}
+
 std::optional<PacketHead> packet_head(View bytes) {
   if (bytes.empty()) return std::nullopt;
   const unsigned version = bytes[0] >> 4U;

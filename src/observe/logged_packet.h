@@ -26,6 +26,9 @@ struct PacketHead {
   bool lacks_service = false;
 };
 
+// Of TCP, not the first of a connection: it asks for nothing.
+bool is_of_the_middle(const PacketHead& packet);
+
 // std::nullopt for what is no whole IP header.
 std::optional<PacketHead> packet_head(netlink::View bytes);
 
