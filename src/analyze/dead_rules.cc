@@ -313,6 +313,18 @@ class Uses {
            !rule.segment_size && !rule.expires;
   }
 
+  // Whether a packet that comes to the step instead is missed nowhere: no line of the log is there
+  // that was not, and nothing of a limit is used up that others have need of.
+  bool does_no_more(const Denotation::Step& step, policy::Direction way) const {
+    if (step.rule != nullptr) return does_alone_decide(*step.rule);
+    // What the defaults deny is logged.
+    const policy::Defaults& defaults = host_.defaults;
+    const policy::Action by_default = way == policy::Direction::Outbound  ? defaults.outbound
+                                      : way == policy::Direction::Forward ? defaults.forward
+                                                                          : defaults.inbound;
+    return by_default == policy::Action::Accept;
+  }
+
   // What becomes of packets, whoever decides.
   Diagram fate_of(Diagram then) {
     return d_.map(then, [&](std::uint32_t value) {
@@ -326,7 +338,9 @@ class Uses {
   // Whether the same would become of all that the step decides about, without it.
   bool is_same(FirstMatch& first, const Steps& steps, const std::vector<Diagram>& fates,
                std::size_t at, std::string& instead) {
+    const policy::Direction way = steps[at].rule->direction;
     const auto heirs = first.heirs(at, [&](std::size_t later) {
+      if (!does_no_more(steps[later], way)) return kNothing;
       if (fates[later] == fates[at]) return kEverything;
       return d_.complement(d_.differ(fates[at], fates[later]));
     });

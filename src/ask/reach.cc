@@ -12,6 +12,7 @@
 #include "ask/alike.h"
 #include "ask/reach_candidates.h"
 #include "ask/sample.h"
+#include "net/address_set.h"
 #include "policy/effective.h"
 #include "policy/kinds.h"
 #include "policy/load.h"
@@ -19,22 +20,31 @@
 namespace rolewall::ask {
 namespace {
 
+// `tcp` alone names no packet.
 bool is_reach_literal(const policy::ServiceLiteral& literal) {
-  if (net::has_ports(literal.protocol)) return literal.ports_given;
+  return !net::has_ports(literal.protocol) || literal.ports_given;
+}
+
+// What a link needs to work, as shipped blocks have it on every host: no service that is offered.
+bool is_of_link(const policy::ServiceLiteral& literal) {
+  const bool icmp = literal.protocol == net::protocol::kIcmp;
+  if (!icmp && literal.protocol != net::protocol::kIcmpv6) return false;
   constexpr std::uint8_t kEcho4 = 8;
   constexpr std::uint8_t kEcho6 = 128;
-  return literal.icmp_type == (literal.protocol == net::protocol::kIcmp ? kEcho4 : kEcho6);
+  return literal.icmp_type != (icmp ? kEcho4 : kEcho6);
 }
 
 // Each service that a rule names, by its name there; and what no rule names.
 std::vector<std::string> services_of(const policy::Policy& policy) {
   std::set<std::string> names;
+  std::set<std::string> own;  // of them, those that the site's rules name
   std::set<std::uint16_t> ports;
   for (const policy::RuleFile& file : policy.files) {
     if (file.hosts.empty()) continue;
     for (const policy::Rule& rule : file.rules) {
       const policy::ServiceList& services = rule.conditions.services;
       names.insert(services.names.begin(), services.names.end());
+      if (!file.shipped) own.insert(services.names.begin(), services.names.end());
       for (const auto& literal : services.literals) ports.insert(literal.destination.first);
     }
   }
@@ -43,8 +53,12 @@ std::vector<std::string> services_of(const policy::Policy& policy) {
   Diagnostics ignored;
   std::vector<std::string> all;
   for (const std::string& name : names) {
-    if (std::ranges::any_of(parse_service(policy, name, ignored), is_reach_literal))
+    const bool is_own = own.contains(name);
+    if (std::ranges::any_of(parse_service(policy, name, ignored), [&](const auto& literal) {
+          return is_reach_literal(literal) && (is_own || !is_of_link(literal));
+        })) {
       all.push_back(name);
+    }
   }
   all.push_back(fmt::format("tcp/{}", unnamed));
   all.push_back(fmt::format("udp/{}", unnamed));
@@ -98,10 +112,23 @@ class ReachAsker {
     const Groups& senders = groups_of(from);
     const Groups& receivers = groups_of(to);
     std::vector<Sample> samples;
+    const std::vector<std::string> from_literals = literals_in(from, to, service, true);
+    const std::vector<std::string> to_literals = literals_in(to, from, service, false);
     for (const std::string& sender : few_of(from, senders, {})) {
+      for (const std::string& receiver : to_literals) {
+        TRY(take(fmt::format("{} {} > {}", service, sender, receiver), samples, true));
+      }
       for (const std::string& receiver : few_of(to, receivers, senders)) {
         if (sender == receiver && sender.starts_with("host:")) continue;
-        TRY(take(fmt::format("{} {} > {}", service, sender, receiver), samples));
+        TRY(take(fmt::format("{} {} > {}", service, sender, receiver), samples, false));
+      }
+    }
+    for (const std::string& sender : from_literals) {
+      for (const std::string& receiver : few_of(to, receivers, {})) {
+        TRY(take(fmt::format("{} {} > {}", service, sender, receiver), samples, true));
+      }
+      for (const std::string& receiver : to_literals) {
+        TRY(take(fmt::format("{} {} > {}", service, sender, receiver), samples, true));
       }
     }
     auto found = gather({from, to, service, {}, 0}, samples);
@@ -169,12 +196,102 @@ class ReachAsker {
     return words;
   }
 
-  Result<void> take(std::string words, std::vector<Sample>& samples) {
+  // What a rule for a service names literally at one end, and whose rule it is.
+  struct NamedAddresses {
+    net::AddressSet addresses;
+    const std::vector<policy::Index>* hosts = nullptr;
+  };
+
+  const std::vector<NamedAddresses>& named_for(const std::string& service, bool sends) {
+    const auto [at, is_new] = named_.try_emplace({service, sends});
+    if (!is_new) return at->second;
+    Diagnostics ignored;
+    const auto asked = policy::parse_service(policy_, service, ignored);
+    for (const policy::RuleFile& file : policy_.files) {
+      if (file.hosts.empty()) continue;
+      for (const policy::Rule& rule : file.rules) {
+        const policy::Direction other =
+            sends ? policy::Direction::Outbound : policy::Direction::Inbound;
+        const bool translates = rule.direction == policy::Direction::Nat;
+        if (rule.direction == other || (rule.action != policy::Action::Accept && !translates)) {
+          continue;
+        }
+        const policy::ServiceList& services = rule.conditions.services;
+        const bool meets =
+            !services.given || std::ranges::any_of(services.literals, [&](const auto& each) {
+              return std::ranges::any_of(
+                  asked, [&](const auto& one) { return policy::literals_meet(each, one); });
+            });
+        if (meets) add_named(sends ? rule.conditions.from : rule.conditions.to, file, at->second);
+      }
+    }
+    return at->second;
+  }
+
+  void add_named(const policy::Selectors& selectors, const policy::RuleFile& file,
+                 std::vector<NamedAddresses>& all) const {
+    for (const policy::Selector& item : selectors.items) {
+      if (item.negated || item.term.kind != policy::TermKind::Prefix) continue;
+      all.push_back({policy::addresses_of(policy_, selectors, file.hosts.front()) &
+                         net::AddressSet::from({item.term.prefix}),
+                     &file.hosts});
+    }
+  }
+
+  struct EndSet {
+    bool is_of_hosts = false;  // hosts have their own samples
+    net::AddressSet addresses = net::AddressSet::all();
+  };
+
+  const EndSet& set_of(const std::string& end) {
+    const auto [at, is_new] = sets_.try_emplace(end);
+    if (!is_new) return at->second;
+    Diagnostics ignored;
+    const auto words =
+        policy::parse_packet(policy_, fmt::format("tcp/1 {} > any", end), {}, false, ignored);
+    if (!words || !words->from.selectors.given) return at->second;
+    const policy::Selectors& selectors = words->from.selectors;
+    at->second.addresses = policy::addresses_of(policy_, selectors, 0);
+    at->second.is_of_hosts = std::ranges::all_of(selectors.items, [](const auto& item) {
+      const policy::TermKind kind = item.term.kind;
+      return item.negated || kind == policy::TermKind::Self || kind == policy::TermKind::Host ||
+             kind == policy::TermKind::Role || kind == policy::TermKind::Tag;
+    });
+    return at->second;
+  }
+
+  // Of each set that a rule for the service names literally, the first address that lies in the
+  // end: the ends of a network say nothing of what is open to a part of it.
+  std::vector<std::string> literals_in(const std::string& end, const std::string& other,
+                                       const std::string& service, bool sends) {
+    std::vector<std::string> words;
+    const EndSet& here = set_of(end);
+    if (here.is_of_hosts) return words;
+    const EndSet& there = set_of(other);
+    for (const NamedAddresses& named : named_for(service, sends)) {
+      const bool is_of_end = std::ranges::any_of(*named.hosts, [&](policy::Index host) {
+        return !(policy_.hosts[host].all_addresses() & there.addresses).empty();
+      });
+      if (through_.empty() && there.is_of_hosts && !is_of_end) continue;
+      const net::AddressSet both = named.addresses & here.addresses;
+      std::vector<net::Prefix> prefixes = net::to_prefixes(both.ipv4);
+      if (prefixes.empty()) prefixes = net::to_prefixes(both.ipv6);
+      if (prefixes.empty()) continue;
+      const std::string word = net::format(prefixes.front().address);
+      if (std::ranges::find(words, word) == words.end()) words.push_back(word);
+    }
+    return words;
+  }
+
+  // `is_literal`: an address that is no end beside the other, as a group's that sends, is none.
+  Result<void> take(std::string words, std::vector<Sample>& samples, bool is_literal) {
     if (!through_.empty()) words += " at=" + through_;
     Diagnostics findings;
     const auto packet = policy::parse_packet(policy_, words, {}, false, findings);
+    if (!packet && is_literal) return {};
     if (!packet) return fail(ErrorKind::Usage, why(words, findings));
     std::vector<Sample> more = sampler_.take(*packet, {}, findings);
+    if (findings.has_errors() && is_literal) return {};
     if (findings.has_errors()) return fail(ErrorKind::Usage, why(words, findings));
     count_ += more.size();
     if (gave_up()) {
@@ -251,6 +368,9 @@ class ReachAsker {
   std::map<std::string, policy::Index> numbers_;      // of the hosts, by their names
   std::map<std::string, Groups> groups_;              // by the end's name
   std::map<std::string, net::AddressSet> addresses_;  // likewise
+  std::map<std::string, EndSet> sets_;                // likewise, whoever passes them on
+  // By the service, and whether it is the sender's end.
+  std::map<std::pair<std::string, bool>, std::vector<NamedAddresses>> named_;
   std::size_t count_ = 0;
 };
 

@@ -2,7 +2,8 @@
 // networks) and each service that some rule names, asked as tests are: out of one host and into the
 // other.
 //
-// What is asked are samples (sample.h): a service's ports, a role's hosts, the ends of a network.
+// What is asked are samples (sample.h): a service's ports, a role's hosts, the ends of a network,
+// and within it an address of each that a rule for the service names literally.
 // Of hosts that are alike (alike.h) one is asked, or two where they ask each other. That a port
 // which no rule names is open, by a rule for every service, is seen by one such port of TCP and one
 // of UDP. Which gateway lies between two hosts no policy says; `through` names one.

@@ -39,6 +39,13 @@ bool is_said(const Diagnostics& findings, Code code, const Span& at) {
   });
 }
 
+// One of the rules that have its packets does something else with them.
+bool is_contradicted(const RuleUse& use) {
+  return std::ranges::any_of(use.blockers, [&](const analyze::Blocker& blocker) {
+    return blocker.rule != nullptr && blocker.rule->action != use.rule->action;
+  });
+}
+
 class RuleLint {
  public:
   RuleLint(const policy::Policy& policy, policy::Date date, Site& site, Diagnostics& findings)
@@ -86,11 +93,19 @@ class RuleLint {
   analyze::KnownRules known(Index host, bool& all) {
     analyze::KnownRules known;
     all = true;
+    std::set<const policy::Rule*> in_force;
+    each_rule(effective(host), [&](const auto& each) { in_force.insert(each.rule); });
+    // What is said of a rule's packets elsewhere may be said here where the same rules are there.
+    const auto is_explained = [&](const RuleUse& use) {
+      return use.is_there && std::ranges::all_of(use.blockers, [&](const auto& blocker) {
+               return blocker.rule == nullptr || in_force.contains(blocker.rule);
+             });
+    };
     each_rule(effective(host), [&](const policy::EffectiveRule& each) {
       const auto had = uses_.find(each.rule);
       if (had == uses_.end() || !had->second.use.decides || had->second.use.redundant) {
         all = false;
-        if (had != uses_.end() && had->second.use.is_there) known.explained.insert(each.rule);
+        if (had != uses_.end() && is_explained(had->second.use)) known.explained.insert(each.rule);
         return;
       }
       had->second.hosts.insert(host);
@@ -121,12 +136,15 @@ class RuleLint {
 
   void add(const RuleUse& use, const policy::RuleFile* file, Index host) {
     const auto [at, fresh] = uses_.emplace(use.rule, UseOnSite{use, file, {host}});
+    for (const analyze::Blocker& blocker : use.blockers) behind_[blocker.rule].insert(use.rule);
     if (fresh) {
       order_.push_back(use.rule);
       return;
     }
     at->second.hosts.insert(host);
     RuleUse& had = at->second.use;
+    // Of several hosts, one where it is not what somebody believes.
+    if (!use.decides && !had.decides && is_contradicted(use) && !is_contradicted(had)) had = use;
     const bool redundant = (!had.decides || had.redundant) && (!use.decides || use.redundant);
     if (use.decides && !had.decides) had = use;
     if (use.is_there && !had.is_there) had = use;
@@ -140,12 +158,21 @@ class RuleLint {
     if (on_site.file->shipped || open_.contains(&rule)) return;
     if (!use.decides) {
       say_dead(use);
-    } else if (use.redundant) {
+    } else if (use.redundant && !is_said_of_heir(use)) {
       policy::report(findings_, Code::RedundantRule, rule.span,
                      fmt::format("{} decides nothing by itself: without it {} would do the same",
                                  rule.full_name, use.instead),
                      "delete it, if it is not there to be read");
     }
+  }
+
+  // A rule that would do the same is told to have no packets left by this one: one of both may go.
+  bool is_said_of_heir(const RuleUse& use) {
+    const std::string heirs = ", " + use.instead + ", ";
+    return std::ranges::any_of(behind_[use.rule], [&](const policy::Rule* other) {
+      return !uses_.at(other).use.decides &&
+             heirs.contains(fmt::format(", {}, ", other->full_name));
+    });
   }
 
   // What would let the rule decide something, since only one of the others has some packet of it.
@@ -397,6 +424,7 @@ class RuleLint {
   std::map<Index, policy::HostPolicy> effective_;
   std::map<const policy::Rule*, UseOnSite> uses_;
   std::map<std::vector<std::tuple<bool, policy::TermKind, std::string>>, Groups> groups_;
+  std::map<const policy::Rule*, std::set<const policy::Rule*>> behind_;  // on some host
   std::vector<const policy::Rule*> order_;
   std::set<const policy::Rule*> open_;  // the budget ended on one of their hosts
 };

@@ -165,7 +165,10 @@ Result<policy::Silenced> handle_findings(const FindingOptions& options,
     handling.baseline = &baseline;
   }
   policy::Silenced silenced = handle(policy, handling, findings);
-  if (!options.write_baseline.empty()) {
+  // Of a site with errors not all findings are known: the old file may know more.
+  if (!options.write_baseline.empty() && !complete) {
+    render_notes({fmt::format("{} is not written: mend the errors first", options.write_baseline)});
+  } else if (!options.write_baseline.empty()) {
     TRY(write_baseline(options.write_baseline, policy, findings, silenced));
   }
   return silenced;

@@ -199,6 +199,11 @@ int run(const ReachOptions& options) {
     if (found->cells.empty()) out().line("nothing");
     named ? print_pairs(found->cells) : print_matrix(found->cells);
   }
+  if (found->cells.empty() && options.format == "text") {
+    render_notes(
+        {"asked were samples: the services that rules name, the ends of networks, and "
+         "within them the addresses that rules name; `rolewall prove` asks all packets"});
+  }
   if (!found->translated.empty()) {
     render_notes({fmt::format(
         "{} translates to {} what is sent to its own address ({}): `rolewall reach {} {}`",

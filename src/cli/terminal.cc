@@ -63,11 +63,11 @@ Character first_of(std::string_view text) {
 
 // Whether a terminal, or whoever lays out text, obeys the character instead of showing it: control
 // characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of writing
-// (Unicode 15, Bidi_Control).
+// (Unicode 15, Bidi_Control). XML has no U+FFFE and U+FFFF at all.
 bool is_obeyed(char32_t point) {
-  constexpr std::pair<char32_t, char32_t> kRanges[] = {{0x00, 0x1f},     {0x7f, 0x9f},
-                                                       {0x61c, 0x61c},   {0x200e, 0x200f},
-                                                       {0x2028, 0x202e}, {0x2066, 0x2069}};
+  constexpr std::pair<char32_t, char32_t> kRanges[] = {
+      {0x00, 0x1f},     {0x7f, 0x9f},     {0x61c, 0x61c},  {0x200e, 0x200f},
+      {0x2028, 0x202e}, {0x2066, 0x2069}, {0xfffe, 0xffff}};
   return std::ranges::any_of(
       kRanges, [&](const auto& range) { return range.first <= point && point <= range.second; });
 }

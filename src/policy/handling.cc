@@ -47,6 +47,8 @@ class Subjects {
   }
 
   std::string of(const Diagnostic& finding) const {
+    // What is opened belongs to it: another kind of service in the same rule is another finding.
+    if (is(finding, Code::OpenToInternet)) return finding.message;
     for (const Span& span : {finding.subject, finding.span}) {
       const auto found = names_.find(key(span));
       if (span.known() && found != names_.end()) return std::string(found->second);

@@ -34,8 +34,8 @@ bool check_reason(const Value& value, std::string_view key, Diagnostics& diagnos
 // A finding without the line at which it stands: it stays the same as the file around it changes.
 struct Fingerprint {
   std::string code;
-  std::string file;       // below the site's directory
-  std::string about;      // the rule, host, network or role; else the message
+  std::string file;   // below the site's directory
+  std::string about;  // the rule, host, network or role; else, and where it matters, the message
   std::size_t count = 1;  // the first, second, ... with the same words
   std::string hash;       // of all of these
 };

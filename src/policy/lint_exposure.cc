@@ -105,10 +105,12 @@ class Exposure {
     const Rule& rule = *each.rule;
     if (facts_.names_kind(rule, KindWord::Database)) {
       report_kind(each, KindWord::Database, "a database", "name the hosts that use it in `from`");
-    } else if (facts_.names_kind(rule, KindWord::Management)) {
+    }
+    if (facts_.names_kind(rule, KindWord::Management)) {
       report_kind(each, KindWord::Management, "a management service",
                   "write from = \"management\"");
-    } else if (!rule.conditions.services.given) {
+    }
+    if (!rule.conditions.services.given) {
       report_open(each, "every service", "name the services, or who may use them in `from`");
     }
   }
@@ -126,7 +128,7 @@ class Exposure {
   void report_open(const EffectiveRule& each, std::string_view what, std::string hint) {
     reporter_.report(Code::OpenToInternet, each, host_,
                      fmt::format("{} opens {} to the internet", each.rule->full_name, what),
-                     std::move(hint));
+                     std::move(hint), what);
   }
 
   // A translation of the destination admits what it translates; the port it leads to counts too.

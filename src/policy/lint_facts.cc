@@ -96,15 +96,15 @@ const EffectiveRule* SiteFacts::taking(Index host, KindWord kind) const {
 }
 
 void RuleReporter::report(Code code, const EffectiveRule& rule, Index host, std::string message,
-                          std::string hint) {
+                          std::string hint, std::string_view which) {
   const Span at = facts_.place_of(rule, host);
-  if (!said_.emplace(code, rule.rule, at.file, at.line, at.column).second) return;
+  if (!said_.emplace(code, rule.rule, at.file, at.line, at.column, which).second) return;
   policy::report(findings_, code, at, std::move(message), std::move(hint)).subject =
       rule.rule->span;
 }
 
 void RuleReporter::report_once(Code code, Span span, std::string message, std::string hint) {
-  if (!said_.emplace(code, nullptr, span.file, span.line, span.column).second) return;
+  if (!said_.emplace(code, nullptr, span.file, span.line, span.column, "").second) return;
   policy::report(findings_, code, span, std::move(message), std::move(hint));
 }
 

@@ -6,6 +6,8 @@
 #include <bitset>
 #include <map>
 #include <set>
+#include <string>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
@@ -51,15 +53,16 @@ bool accepts(const Rule& rule);
 class RuleReporter {
  public:
   RuleReporter(SiteFacts& facts, Diagnostics& findings) : facts_(facts), findings_(findings) {}
+  // `which`: of several findings of the code about one rule.
   void report(Code code, const EffectiveRule& rule, Index host, std::string message,
-              std::string hint);
+              std::string hint, std::string_view which = "");
   // At a value of [defaults], the site's or a role's.
   void report_once(Code code, Span span, std::string message, std::string hint);
 
  private:
   SiteFacts& facts_;
   Diagnostics& findings_;
-  using Said = std::tuple<Code, const Rule*, FileId, std::uint32_t, std::uint32_t>;
+  using Said = std::tuple<Code, const Rule*, FileId, std::uint32_t, std::uint32_t, std::string>;
   std::set<Said> said_;  // a shipped rule once for each role
 };
 

@@ -64,6 +64,23 @@ expect_status 2
 rolewall lint site --baseline known.json --write-baseline known.json
 expect_status 2
 
+# What a rule opens belongs to the finding: a database in it is a new one. With an error nothing is written.
+example_site opened
+printf '\n[[inbound]]\nid = "admin"\nservice = "ssh"\nfrom = "any"\n' >>opened/web.toml
+rolewall lint opened --write-baseline opened.json
+expect_status 0
+sed -i 's/^service = "ssh"$/service = ["ssh", "mysql"]/' opened/web.toml
+rolewall lint opened --strict --baseline opened.json
+expect_status 1
+expect_out "web.inbound.admin opens a database to the internet"
+refuse_out "opens a management service"
+cp opened.json as-it-was.json
+printf 'limit = "x"\n' >>opened/web.toml
+rolewall lint opened --write-baseline opened.json
+expect_status 1
+expect_err "opened.json is not written"
+cmp opened.json as-it-was.json
+
 # The site's own levels.
 printf '\n[lint.level]\nopen-to-internet = "error"\nplain-from-internet = "note"\n' >>site/site.toml
 rolewall lint site

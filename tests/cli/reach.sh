@@ -34,6 +34,26 @@ rolewall reach internet db -p open
 expect_out "tcp/40001"
 expect_out "db.inbound.all"
 
+# What a rule opens to a part of a network only, and what has no ports.
+example_site literal
+printf '\n[[inbound]]\nid = "half"\nservice = "tcp/3306"\nfrom = ["203.0.113.0/25", "2001:db8:9::/48"]\n' >>literal/web.toml
+printf '\n[[outbound]]\nid = "tunnel"\nservice = ["protocol/47", "icmp/13"]\nto = "db"\n' >>literal/web.toml
+printf '\n[[inbound]]\nid = "tunnel"\nservice = ["protocol/47", "icmp/13"]\nfrom = "web"\n' >>literal/db.toml
+printf '\n[[outbound]]\nid = "far"\nservice = "tcp/7443"\nto = "2001:db8:8::7"\n' >>literal/web.toml
+rolewall reach internet web-01 -p literal
+expect_status 0
+expect_out "tcp/3306"
+expect_out "web.inbound.half"
+rolewall reach web-01 internet -p literal
+expect_out "tcp/7443"
+rolewall reach internet db-01 -p literal
+refuse_out "tcp/3306"
+rolewall reach -p literal
+expect_out "tcp/3306"
+rolewall reach web-01 db-01 -p literal
+expect_out "protocol/47"
+expect_out "icmp/13"
+
 # Of hosts that are alike one is asked; web-01, which the partner reaches, is not like the others, nor is one that a rule
 # names.
 example_site alike
@@ -54,6 +74,7 @@ expect_out "gateway.forward.logs-out"
 rolewall reach web internet -p "$site" --through gw-01
 expect_status 1
 expect_out "nothing"
+expect_err "asked were samples"
 rolewall reach builders internet -p "$site" --through gw-01 --format json
 expect_json '{r["service"] for r in d["reach"]} == {"http", "https"}'
 

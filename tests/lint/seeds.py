@@ -216,10 +216,12 @@ MISTAKES = {
          add("gateway.toml", "forward", id="two", service="tcp/7001", from_="builders", to="office")],
     ],
     "redundant-rule": [
-        [add("web.toml", "inbound", id="no", service="tcp/7000", from_="office", action="drop")],
         [add("db.toml", "inbound", id="narrow", service="tcp/9100", from_="office"),
          plain(add("db.toml", "inbound", id="wide", service="tcp/9000-9999", from_="office"))],
-        [add("web.toml", "outbound", id="no", service="tcp/7000", to="partner", action="reject")],
+        [add("web.toml", "outbound", id="narrow", service="tcp/7000", to="partner"),
+         plain(add("web.toml", "outbound", id="wide", service="tcp/7000-7009", to="partner"))],
+        [add("web.toml", "inbound", id="narrow", service="tcp/7000", from_="office", action="drop"),
+         plain(add("web.toml", "inbound", id="wide", service="tcp/7000-7009", from_="office", action="drop"))],
     ],
     "half-flow": [
         [add("web.toml", "outbound", id="cache", service="redis", to="db-01")],

@@ -361,7 +361,15 @@ TEST_CASE("exact lint finds what a count of all packets finds, whatever a rule s
       if (dead || rule.early || rule.section == "nat" || without_ending) continue;
       const Count rest(test::load_site(files_of(drawn, i)));
       const bool redundant = found["redundant-rule"].contains(name);
-      CHECK(redundant == (rule.silent && rest.fates() == all.fates()));
+      const bool same = rule.silent && rest.fates() == all.fates();
+      if (redundant) CHECK(same);
+      // What denies may keep packets out of the log, and what has others behind it is told with
+      // them; a later rule that logs or counts does more.
+      const bool is_told = found["shadowed-rule"].empty() &&
+                           std::ranges::all_of(drawn.rules, &DrawnRule::silent) &&
+                           text.find(R"(action = "drop")") == std::string::npos &&
+                           text.find(R"(action = "reject")") == std::string::npos;
+      if (same && is_told) CHECK(redundant);
       ++seen[redundant ? "redundant" : "needed"];
     }
   }

@@ -16,7 +16,8 @@ TEST_CASE("characters that a terminal obeys are named by their numbers") {
   CHECK(printable("\xc2\x9b"
                   "31m") == "\\u{9b}31m");  // CSI, of C1
   CHECK(printable("\xe2\x80\xae"
-                  "cod") == "\\u{202e}cod");  // right-to-left override
+                  "cod") == "\\u{202e}cod");                             // right-to-left override
+  CHECK(printable("\xef\xbf\xbe\xef\xbf\xbf") == "\\u{fffe}\\u{ffff}");  // XML has none of them
   CHECK(printable("\xe2\x81\xa6\xe2\x80\xa8\xd8\x9c") == "\\u{2066}\\u{2028}\\u{61c}");
 }
 
