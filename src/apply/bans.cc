@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <functional>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "apply/ask_guard.h"
@@ -245,6 +247,9 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
     TRY(log_removal(state_directory, entry));
     return Removed{.was_there = true, .was_recorded_alone = true, .unrecorded = {}};
   }
+  if (has_no_table) {
+    return Removed{.was_there = false, .was_recorded_alone = true, .unrecorded = {}};
+  }
   if (!place) return std::unexpected(std::move(place).error());
   if (guard != nullptr) {
     const Set& set = place->table.sets[place->set];
@@ -316,6 +321,30 @@ std::vector<RunTimeEntry> recorded_bans_of(const net::Prefix& prefix,
     return !entry.banned || !overlap(*entry.banned, prefix);
   });
   return entries;
+}
+
+std::vector<RunTimeEntry> lacking_in(const Table& table, std::vector<RunTimeEntry> recorded) {
+  // The kernel's clock and the log's are not the same: what is about to end may have ended.
+  constexpr seconds kSoon{60};
+  std::vector<RunTimeEntry> lacking = without_overlaps(std::move(recorded));
+  std::map<std::string, std::set<std::vector<std::uint8_t>>> held;
+  for (const Set& set : table.sets) {
+    if (!holds_entries(set)) continue;
+    auto& keys = held[set.name];
+    const std::size_t size = set.key_size();
+    for (std::size_t row = 0; row < set.elements.count(); ++row) {
+      const auto key = set.elements.keys.begin() + static_cast<std::ptrdiff_t>(row * size);
+      keys.emplace(key, key + static_cast<std::ptrdiff_t>(size));
+    }
+  }
+  std::erase_if(lacking, [&](const RunTimeEntry& entry) {
+    if (entry.left && *entry.left < kSoon) return true;
+    const auto at = std::ranges::find(table.sets, set_of(entry), &Set::name);
+    if (at == table.sets.end()) return false;
+    const Elements row = row_of(entry, *at);
+    return held[at->name].contains({row.keys.begin(), row.keys.end()});
+  });
+  return lacking;
 }
 
 net::AddressSet banned_by(const Table& table) {

@@ -39,11 +39,10 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
 
 struct Removed {
   bool was_there = false;
-  bool was_recorded_alone = false;  // no table is in force: it would have come back with one
+  bool was_recorded_alone = false;  // no table is in force: the record alone was looked at
   std::optional<Error> unrecorded;
 };
-// An error of kind Refused where the guard refuses, or where no table is in force and none is
-// recorded that would come back with one.
+// An error of kind Refused where the guard refuses. What is not there is no error, table or none.
 Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
                              const World& world = this_world(), GuardCall* guard = nullptr);
 
@@ -58,6 +57,10 @@ Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix,
 std::vector<RunTimeEntry> recorded_bans_of(const net::Prefix& prefix,
                                            const std::string& state_directory,
                                            const World& world = this_world());
+
+// Of what is recorded, what its sets lack. REQUIRES: the table with the elements of its sets.
+std::vector<RunTimeEntry> lacking_in(const ruleset::Table& table,
+                                     std::vector<RunTimeEntry> recorded);
 
 // The addresses that a table bans. REQUIRES: its elements were read.
 net::AddressSet banned_by(const ruleset::Table& table);

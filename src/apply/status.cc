@@ -6,6 +6,7 @@
 
 #include "apply/apply.h"
 #include "apply/ban_log.h"
+#include "apply/bans.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/elsewhere.h"
@@ -18,6 +19,7 @@
 #include "apply/state_format.h"
 #include "apply/waiting.h"
 #include "apply/way_back.h"
+#include "net/protocol.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
 
@@ -68,12 +70,29 @@ std::string why_not_ours(const std::string& state_directory) {
   return known ? "" : known.error().message;
 }
 
+// What another program may have taken out of the sets.
+void say_what_lacks(const std::vector<RunTimeEntry>& lacking, Status& status) {
+  if (lacking.empty() || status.is_elsewhere) return;
+  const RunTimeEntry& first = lacking.front();
+  const std::string name =
+      first.banned
+          ? "the ban of " + net::format(*first.banned)
+          : fmt::format("the opening of {}/{} from {}", net::protocol_name(first.opened->protocol),
+                        first.opened->port, net::format(first.opened->from));
+  status.problems.push_back(fmt::format(
+      "{}{} {} recorded and not in the kernel, as where another program has emptied a set: a "
+      "restart brings that back; make it again to have it now",
+      name, lacking.size() > 1 ? fmt::format(" and {} more", lacking.size() - 1) : "",
+      lacking.size() > 1 ? "are" : "is"));
+}
+
 // Bans and openings that are recorded: where there is no table, those that come back with one.
-void take_log(const std::string& state_directory, const World& world, Status& status) {
+void take_log(const std::string& state_directory, const World& world, const Table* live,
+              Status& status) {
   if (!status.distrusted.empty()) return;
   Remembered remembered = look_at_log(state_directory, world);
   for (std::string& problem : remembered.problems) status.problems.push_back(std::move(problem));
-  if (status.table_present) {
+  if (live != nullptr) {
     const bool is_forgotten =
         remembered.entries.empty() && (remembered.problems.empty() || remembered.is_lost);
     if (is_forgotten && status.bans + status.openings > 0) {
@@ -82,6 +101,7 @@ void take_log(const std::string& state_directory, const World& world, Status& st
           "restarted: make those again that are to last",
           state_directory, kBanLog));
     }
+    say_what_lacks(lacking_in(*live, std::move(remembered.entries)), status);
     return;
   }
   for (const RunTimeEntry& entry : remembered.entries) {
@@ -286,7 +306,7 @@ Result<Status> status(const std::string& state_directory,
   const Table* live = own == dumped->tables.end() ? nullptr : &*own;
   if (live != nullptr) count(*live, status);
   compare_what_waits(state_directory, world, live, recorded, status);
-  take_log(state_directory, world, status);
+  take_log(state_directory, world, live, status);
   if (around) {
     status.survey = observe::survey(
         *dumped, live, recorded ? recorded->snapshot.sources : ruleset::SourceMap(), *around);

@@ -171,7 +171,7 @@ int unallow(const AllowOptions& options) {
     if (is_refused(guard)) return kNo;
     if (!removed) return report(removed.error());
     any = any || removed->was_there;
-    was_recorded_alone = was_recorded_alone || removed->was_recorded_alone;
+    was_recorded_alone |= removed->was_there && removed->was_recorded_alone;
     if (removed->unrecorded) unrecorded = removed->unrecorded;
   }
   out().line(fmt::format("{} from {} {}", options.service, options.from,

@@ -145,7 +145,7 @@ int unban(const BanOptions& options) {
                           : apply::bans_of(*prefix);
   if (!others) return report(others.error());
   const int status = report_others(*prefix, removed->was_there, *others);
-  if (removed->was_recorded_alone) out().line(kRecordedAlone);
+  if (removed->was_there && removed->was_recorded_alone) out().line(kRecordedAlone);
   return removed->unrecorded ? report(*removed->unrecorded) : status;
 }
 

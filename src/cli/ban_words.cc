@@ -15,11 +15,16 @@ namespace {
 
 constexpr std::size_t kMaxReason = 120;  // an element's comment
 
-// Nor is anybody meant who has no address yet.
+// Nor is anybody meant who has no address yet. The reserved addresses above the groups are some
+// hosts' own by now, and may be banned: but not with the broadcast address at their end, which
+// hosts send to that have no lease.
 bool is_no_source(const net::Prefix& prefix) {
-  const net::AddressSet sources = net::AddressSet::from({prefix}) - net::no_sources() -
-                                  net::known_addresses({"0.0.0.0/8", "::/128"});
-  return sources.empty();
+  const net::AddressSet asked = net::AddressSet::from({prefix});
+  const net::AddressSet reserved = net::known_addresses({"240.0.0.0/4"});
+  const net::AddressSet others =
+      asked - net::no_sources() - net::known_addresses({"0.0.0.0/8", "::/128"});
+  const net::AddressSet broadcast = net::known_addresses({"255.255.255.255/32"});
+  return others.empty() || (!(asked & broadcast).empty() && (others - reserved).empty());
 }
 
 }  // namespace

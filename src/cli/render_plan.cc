@@ -149,7 +149,8 @@ std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan, E
     lines.emplace_back(
         !plan.changes ? "  it is not known what was applied last; in the kernel:"
         : plan.idle_jumps_alone
-            ? "  the policy is the same; bans or openings are over, and the jumps to them go:"
+            ? "  the policy is the same; the kernel has no bans or openings left, and the jumps to "
+              "them go:"
             : "  the policy is the same, and made into another ruleset:");
   } else if (extent == Extent::Everything && !plan.empty()) {
     lines.emplace_back("  in the kernel:");

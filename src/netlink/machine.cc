@@ -8,6 +8,7 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/lwtunnel.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <sys/socket.h>
@@ -242,9 +243,56 @@ bool is_refused_by_loopback(const Route& route) {
          !net::is_ipv4(route.to.address) && !net::is_loopback(route.to.address);
 }
 
+// A next hop object that routes name by its number, and the objects of a group.
+struct HopObject {
+  std::uint32_t device = 0;  // 0: a group, or it leads nowhere
+  std::optional<net::Address> gateway;
+  std::vector<std::uint32_t> members;
+  bool has_encapsulation = false;
+};
+using HopObjects = std::map<std::uint32_t, HopObject>;
+
+// Without net.ipv4.nexthop_compat_mode a route says nothing but the number. A kernel before 5.3 has
+// none, and refuses.
+HopObjects read_hop_objects(RouteDumper& dumper) {
+  HopObjects found;
+  const auto dumped = dumper.dump(
+      RTM_GETNEXTHOP, sizeof(nhmsg), AF_UNSPEC, "next hops", [&](const nlmsghdr& message) {
+        const AttributeMap attributes = attributes_of<nhmsg>(message);
+        HopObject object;
+        object.device = number(attributes, NHA_OIF);
+        object.gateway = address(attributes, NHA_GATEWAY);
+        object.has_encapsulation = attributes.contains(NHA_ENCAP);
+        if (const auto group = attributes.find(NHA_GROUP); group != attributes.end()) {
+          for (std::size_t at = 0; at + sizeof(nexthop_grp) <= group->second.size();
+               at += sizeof(nexthop_grp)) {
+            nexthop_grp member{};
+            std::memcpy(&member, group->second.data() + at, sizeof member);
+            object.members.push_back(member.id);
+          }
+        }
+        found[number(attributes, NHA_ID)] = std::move(object);
+      });
+  return dumped ? found : HopObjects{};
+}
+
+// The objects that a route leads by which says nothing else of its way.
+std::vector<HopObject> hop_objects_of(const AttributeMap& attributes, const HopObjects& objects) {
+  std::vector<HopObject> found;
+  const bool says_more = attributes.contains(RTA_OIF) || attributes.contains(RTA_MULTIPATH);
+  const auto object = objects.find(number(attributes, RTA_NH_ID));
+  if (says_more || object == objects.end()) return found;
+  if (object->second.members.empty()) return {object->second};
+  for (const std::uint32_t id : object->second.members) {
+    const auto member = objects.find(id);
+    found.push_back(member == objects.end() ? HopObject{} : member->second);
+  }
+  return found;
+}
+
 // Each next hop apart; nothing where it is of no known type, or leads by no known device.
 std::vector<KernelRoute> routes_of(const rtmsg& header, const AttributeMap& attributes,
-                                   const Devices& devices) {
+                                   const Devices& devices, const HopObjects& objects) {
   std::vector<KernelRoute> found;
   if (header.rtm_type < RTN_UNICAST || header.rtm_type > RTN_THROW) return found;
   Route route;
@@ -271,6 +319,18 @@ std::vector<KernelRoute> routes_of(const rtmsg& header, const AttributeMap& attr
     return found;
   }
   const bool leads_somewhere = route.type < RouteType::Blackhole;
+  if (const auto hops = hop_objects_of(attributes, objects); leads_somewhere && !hops.empty()) {
+    for (const HopObject& hop : hops) {
+      const auto device = devices.find(hop.device);
+      if (device == devices.end()) continue;
+      route.device = device->second;
+      route.gateway = hop.gateway;
+      route.one_of_several = hops.size() > 1;
+      if (is_refused_by_loopback(route)) route.type = RouteType::Unreachable;
+      found.push_back({route, (header.rtm_flags & RTNH_F_DEAD) != 0});
+    }
+    return found;
+  }
   if (!leads_somewhere || set_next_hop(route, number(attributes, RTA_OIF), attributes, devices)) {
     if (is_refused_by_loopback(route)) route.type = RouteType::Unreachable;
     found.push_back({route, (header.rtm_flags & RTNH_F_DEAD) != 0});
@@ -335,6 +395,7 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
   bool whole = plain->as_usual;  // by longest prefixes, each next hop apart
   bool has_several = false;
   machine.has_routing_rules = !plain->as_usual;
+  const HopObjects objects = read_hop_objects(dumper);
   std::vector<Route> alive;
   std::vector<Route> for_some;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
@@ -342,7 +403,8 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
       const auto& header = header_of<rtmsg>(message);
       if (header.rtm_family != family || (header.rtm_flags & RTM_F_CLONED) != 0) return;
       const AttributeMap attributes = attributes_of<rtmsg>(message);
-      const std::vector<KernelRoute> found = routes_of(header, attributes, devices);
+      const std::vector<KernelRoute> found = routes_of(header, attributes, devices, objects);
+      const std::vector<HopObject> named = hop_objects_of(attributes, objects);
       const auto device = devices.find(number(attributes, RTA_OIF));
       if (header.rtm_protocol == RTPROT_RA && device != devices.end() &&
           std::ranges::count(machine.advertised, device->second) == 0) {
@@ -351,6 +413,7 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
       constexpr unsigned kWidest = 7;  // as good as everywhere
       if (header.rtm_dst_len <= kWidest && header.rtm_type == RTN_UNICAST) {
         uplinks.insert(number(attributes, RTA_OIF));
+        for (const HopObject& hop : named) uplinks.insert(hop.device);
         const auto hops = attributes.find(RTA_MULTIPATH);
         if (hops != attributes.end()) {
           for_each_next_hop(hops->second, [&](const rtnexthop& hop, const AttributeMap&) {
@@ -364,8 +427,9 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
         machine.learned.push_back(
             {address(attributes, RTA_DST).value_or(everywhere), header.rtm_dst_len});
       }
-      whole &= found.size() == count_hops(attributes) && is_plain(attributes);
-      has_several |= attributes.contains(RTA_MULTIPATH);
+      whole &= found.size() == std::max(count_hops(attributes), named.size()) &&
+               is_plain(attributes) && std::ranges::none_of(named, &HopObject::has_encapsulation);
+      has_several |= attributes.contains(RTA_MULTIPATH) || named.size() > 1;
       machine.has_added_local_routes |=
           family == AF_INET && header.rtm_type == RTN_LOCAL && header.rtm_protocol != RTPROT_KERNEL;
       for (const KernelRoute& each : found) {

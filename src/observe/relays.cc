@@ -177,11 +177,7 @@ class Search {
 
   void add_what_comes_to(unsigned process, int depth, std::vector<OuterFlow>& flows) {
     for (const OuterFlow& flow : accepted_by(process)) put(flows, flow);
-    for (const TcpSocket* socket : connections_of(process)) {
-      const TcpSocket* far = other_end(*socket);
-      if (far == nullptr || opener_of(*socket, sockets_) != Opener::Peer) continue;
-      for (const unsigned other : holders_of(far->inode)) add(other, depth + 1, flows);
-    }
+    for (const unsigned other : clients_within(process)) add(other, depth + 1, flows);
     for (const unsigned other : relaying_to(process)) add(other, depth + 1, flows);
   }
 
@@ -271,12 +267,45 @@ class Search {
     return relay.flows.empty() ? std::nullopt : std::optional(std::move(relay));
   }
 
+  // Who has connected to it by TCP, from within this host.
+  std::set<unsigned> clients_within(unsigned process) {
+    std::set<unsigned> found;
+    for (const TcpSocket* socket : connections_of(process)) {
+      const TcpSocket* far = other_end(*socket);
+      if (far == nullptr) continue;
+      const bool was_accepted =
+          opener_of(*socket, sockets_) == Opener::Peer || opener_of(*far, sockets_) == Opener::Here;
+      if (!was_accepted) continue;
+      for (const unsigned other : holders_of(far->inode)) found.insert(other);
+    }
+    return found;
+  }
+
+  static bool is_below(unsigned process, unsigned above) {
+    constexpr int kDeepest = 64;  // a process that ends meanwhile could close a circle
+    for (int depth = 0; process > 1 && depth < kDeepest; ++depth) {
+      if (process == above) return true;
+      process = parent_of(process);
+    }
+    return false;
+  }
+
+  // What was started from the shell is not who sits at it.
+  std::set<unsigned> clients_of_shell(unsigned server) {
+    std::set<unsigned> found = clients_within(server);
+    std::erase_if(found, [&](unsigned client) { return is_below(client, server); });
+    return found;
+  }
+
   // Who serves a terminal is on another one than who sits there, or on none. It has accepted the
-  // connection that does so, else it has dialled it: an agent of a cloud's, a bastion's.
-  std::vector<OuterFlow> served_by(unsigned process) {
+  // connection that does so, from elsewhere or from what relays it (a web server before a terminal
+  // in a browser), else it has dialled it: an agent of a cloud's, a bastion's.
+  std::vector<OuterFlow> served_by(unsigned process, const std::set<unsigned>& clients) {
     if (!may_be_typed()) return {};
     std::vector<OuterFlow> flows = accepted_by(process);
-    if (!flows.empty() || terminal_of(process) == terminal_here()) return flows;
+    seen_.clear();  // a relay may have carried another session, too
+    for (const unsigned client : clients) add(client, 1, flows);
+    if (!flows.empty() || !clients.empty() || terminal_of(process) == terminal_here()) return flows;
     for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
       const bool dialled = flow.protocol == net::protocol::kTcp && flow.opened_here;
       if (dialled && !is_within(flow)) put(flows, flow);
@@ -289,9 +318,10 @@ class Search {
   }
 
   std::optional<Relay> of_shell(unsigned id, const std::vector<SshConnection>& sessions) {
+    const std::set<unsigned> clients = clients_of_shell(id);
     const Process& process = process_at(id);
     Relay relay{.what = process.name + ", which serves this shell",
-                .flows = served_by(id),
+                .flows = served_by(id, clients),
                 .forwarded = {},
                 .of_shell = true};
     if (process.name == kMosh) {
@@ -301,6 +331,11 @@ class Search {
         flow.opened_here = false;    // the client moves, and speaks first
         relay.flows.push_back(flow);
       }
+    }
+    // Somebody has come to it, and by nothing that is seen here.
+    if (sessions.empty() && !clients.empty() && relay.flows.empty() && may_be_typed()) {
+      relay.is_passed = true;
+      return relay;
     }
     return beside(sessions, std::move(relay));
   }

@@ -30,8 +30,8 @@ struct Relay {
   std::vector<OuterFlow> flows;
   std::vector<ForwardedFlow> forwarded;
   bool of_shell = false;  // of the one that this command runs in
-  bool is_passed =
-      false;  // the session comes from beyond it: something carries it there for certain
+  // The session comes from beyond it: something carries it there for certain.
+  bool is_passed = false;
 };
 
 // Of each session that a program of this network namespace has opened, and, where the session that

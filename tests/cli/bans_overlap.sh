@@ -119,7 +119,8 @@ expect_out "allow  tcp/22 from 203.0.109.50"
 with_state unallow ssh from ::ffff:203.0.109.50 -p site
 expect_out "is no longer open"
 # What no host sends from.
-for nobody in 224.0.0.1 239.0.0.0/8 ff02::1 0.0.0.0 0.0.0.0/8 :: 255.255.255.255 ::ffff:224.0.0.1 ::ffff:0.0.0.0; do
+for nobody in 224.0.0.1 239.0.0.0/8 ff02::1 0.0.0.0 0.0.0.0/8 :: 255.255.255.255 ::ffff:224.0.0.1 ::ffff:0.0.0.0 \
+  224.0.0.0/3 240.0.0.0/4 255.255.255.254/31; do
   with_state ban "$nobody"
   expect_status 1
   expect_err "no host sends from"
@@ -149,3 +150,21 @@ expect_err "denied all the same, by rule 1 of chain c, table inet t"
 with_state allow mysql from 203.0.109.10 --for 1h -p site
 expect_status 0
 refuse_err "denied all the same"
+# A router that routes name by a next hop object alone.
+ip link add hop0 type veth peer name hop1
+ip link set hop0 up
+ip link set hop1 up
+ip address add 100.64.7.2/24 dev hop0
+if sysctl -qw net.ipv4.nexthop_compat_mode=0 && ip nexthop add id 7 via 100.64.7.1 dev hop0; then
+  ip nexthop add id 8 via 100.64.7.3 dev hop0
+  ip nexthop add id 9 group 7/8
+  ip route add 100.65.0.0/16 nhid 7
+  ip route add 100.66.0.0/16 nhid 9
+  for router in 100.64.7.1 100.64.7.3; do
+    with_state ban "$router"
+    expect_status 1
+    expect_err "a router that this host uses"
+  done
+  with_state ban 100.64.7.4
+  expect_status 0
+fi

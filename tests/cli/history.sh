@@ -131,5 +131,5 @@ with_state unallow tcp/8443 from 192.0.2.9 -p site
 expect_status 0
 with_state plan site --host web-01
 expect_status 0
-expect_out "bans or openings are over, and the jumps to them go"
+expect_out "the kernel has no bans or openings left, and the jumps to them go"
 refuse_out "made into another ruleset"

@@ -27,6 +27,9 @@ place, hub, port, *command = sys.argv[1:]
 open("/proc/self/comm", "w").write("agentd")
 dial = lambda: socket.create_connection((hub, int(port)), 2)
 held = dial() if place == "agent" else None
+if place == "browser":
+    with socket.create_server(("127.0.0.1", 7681)) as server:
+        held = server.accept()[0]
 child, terminal = pty.fork()
 if child == 0:
     if place == "below":
@@ -97,8 +100,27 @@ shown = socket.socket(socket.AF_UNIX)
 shown.connect("\0/tmp/.X11-unix/X97")
 exec(sys.argv.pop(1))
 """
+# A web server before a terminal in a browser; or ("own") a browser of this host's.
+WEB = r"""
+import socket, sys, time
+way, address, port = sys.argv[1:]
+open("/proc/self/comm", "w").write("nginx")
+if way == "relayed":
+    server = socket.create_server((address, int(port)))
+    print("ready", flush=True)
+    held = server.accept()[0]
+while True:
+    try:
+        to = socket.create_connection(("127.0.0.1", 7681))
+        break
+    except OSError:
+        time.sleep(0.05)
+time.sleep(150)
+"""
 OFFICE = "198.51.100.7"
 DESK = "203.0.113.10", "5901"
+PAGE = "203.0.113.10", "443"
+PAGED = inbound("page", "tcp/443", "management")
 VIEWED = inbound("desktop", "tcp/5901", "management")
 DIALS = outbound("agent", f"tcp/{PORT}", HUB)
 
@@ -177,6 +199,32 @@ def see_desktops(scene, client):
     desktop.end()
 
 
+def see_browsers(scene, client):
+    """What serves the terminal has a peer at the loopback: what comes to that is asked about."""
+    for what, way, rules, status, *texts in [
+            ("relayed", "relayed", RULES, 1, "agentd, which serves this shell", "tcp/443"),
+            ("relayed and admitted", "relayed", RULES + PAGED, 0, "rolewall confirm"),
+            ("not seen", "own", RULES, 0, "cannot be seen from here", "rolewall confirm")]:
+        servers = []
+
+        def comes(way=way, servers=servers):
+            servers.append(subprocess.Popen([sys.executable, "-c", WEB, way, *PAGE],
+                                            stdout=subprocess.PIPE, text=True))
+            if way == "own":
+                return
+            servers[0].stdout.readline()
+            answer = client.ask("open", OFFICE, *PAGE)
+            if not answer.startswith("port"):
+                sys.exit(f"{way}: nobody comes in: {answer}")
+
+        expect(f"a terminal in a browser, {what}", scene, None, rules, "browser", status, *texts, comes=comes)
+        if status == 0:
+            run(PROGRAM, "confirm", "--state-dir", STATE)
+        for server in servers:
+            server.kill()
+            server.wait()
+
+
 def main():
     client = joined_client(["eth0"])
     run("ip", "address", "add", "203.0.113.10/24", "dev", "eth0")
@@ -201,6 +249,7 @@ def main():
     run(PROGRAM, "confirm", "--state-dir", STATE)
     server.kill()
     server.wait()
+    see_browsers(scene, client)
     see_desktops(scene, client)
     finish(client)
 
