@@ -7,9 +7,13 @@
 namespace rolewall {
 
 Diagnostic& Diagnostics::add(Diagnostic diagnostic) {
+  const bool is_error = diagnostic.severity == Severity::Error;
+  const std::size_t kept_errors = errors_ - suppressed_errors_;
+  const bool is_full = is_error ? kept_errors >= kLimit : all_.size() - kept_errors >= kMostOthers;
   count(diagnostic.severity, 1);
-  if (all_.size() >= kLimit) {
+  if (is_full) {
     ++suppressed_;
+    if (is_error) ++suppressed_errors_;
     overflow_ = std::move(diagnostic);
     return overflow_;
   }

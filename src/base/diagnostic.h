@@ -38,8 +38,11 @@ struct Diagnostic {
 
 class Diagnostics {
  public:
-  // At most this many are kept, so that hostile input cannot exhaust memory; the rest are counted.
+  // At most this many errors are kept, so that hostile input cannot exhaust memory; the rest are
+  // counted. Of the others there are as many as a large site has: what the site makes of each
+  // (policy/handling.h) is asked before anything may be left out.
   static constexpr std::size_t kLimit = 1000;
+  static constexpr std::size_t kMostOthers = 100'000;
 
   // The reference is valid until the next call; use it to add notes.
   Diagnostic& error(std::string code, Span span, std::string message, std::string hint = "");
@@ -64,10 +67,11 @@ class Diagnostics {
   void count(Severity severity, std::ptrdiff_t more);
 
   std::vector<Diagnostic> all_;
-  Diagnostic overflow_;  // takes what comes after kLimit
+  Diagnostic overflow_;  // takes what comes after the limits
   std::size_t errors_ = 0;
   std::size_t warnings_ = 0;
   std::size_t suppressed_ = 0;
+  std::size_t suppressed_errors_ = 0;
 };
 
 }  // namespace rolewall

@@ -93,6 +93,26 @@ std::string label(const Terminal& terminal, Severity severity) {
   return {};
 }
 
+// As many as somebody reads, in their order; errors before warnings, and those before notes, where
+// there are more.
+std::vector<const Diagnostic*> worst_of(const Diagnostics& diagnostics, Severity least) {
+  constexpr std::size_t kMostShown = 1000;
+  std::size_t left = kMostShown;
+  std::vector<bool> chosen(diagnostics.all().size());
+  for (const Severity severity : {Severity::Error, Severity::Warning, Severity::Note}) {
+    for (std::size_t i = 0; i < chosen.size() && left > 0; ++i) {
+      if (severity < least || diagnostics.all()[i].severity != severity) continue;
+      chosen[i] = true;
+      --left;
+    }
+  }
+  std::vector<const Diagnostic*> worst;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i]) worst.push_back(&diagnostics.all()[i]);
+  }
+  return worst;
+}
+
 std::string place(const SourceFiles& sources, const Span& span) {
   const std::string where = sources.format(span);
   return where.empty() ? "" : where + ": ";
@@ -103,8 +123,9 @@ std::string place(const SourceFiles& sources, const Span& span) {
 void render(const Terminal& terminal, const SourceFiles& sources, const Diagnostics& diagnostics,
             Severity least) {
   SourceText text(sources);
-  for (const Diagnostic& diagnostic : diagnostics.all()) {
-    if (diagnostic.severity < least) continue;
+  const std::vector<const Diagnostic*> shown = worst_of(diagnostics, least);
+  for (const Diagnostic* each : shown) {
+    const Diagnostic& diagnostic = *each;
     terminal.line(fmt::format("{}{}: {} {}",
                               terminal.paint(Tone::Strong, place(sources, diagnostic.span)),
                               label(terminal, diagnostic.severity), printable(diagnostic.message),
@@ -119,9 +140,10 @@ void render(const Terminal& terminal, const SourceFiles& sources, const Diagnost
       show_line(terminal, text, note.span);
     }
   }
-  if (diagnostics.suppressed() > 0) {
-    terminal.line(fmt::format("and {} more", grouped(diagnostics.suppressed())));
-  }
+  const auto asked_for = static_cast<std::size_t>(std::ranges::count_if(
+      diagnostics.all(), [&](const Diagnostic& each) { return each.severity >= least; }));
+  const std::size_t more = asked_for - shown.size() + diagnostics.suppressed();
+  if (more > 0) terminal.line(fmt::format("and {} more", grouped(more)));
 }
 
 std::string summary(const Diagnostics& diagnostics) {

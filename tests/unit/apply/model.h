@@ -467,9 +467,8 @@ struct Model {
   }
   bool unban(const std::string& whom) {
     if (is_overdue()) end_what_is_over();
-    const bool was_remembered = remembered.erase(whom) != 0;
-    if (!kernel) return was_remembered;  // it would come back with a table
-    bans.erase(whom);
+    remembered.erase(whom);  // without a table it would come back with one
+    if (kernel) bans.erase(whom);
     return true;
   }
 };
