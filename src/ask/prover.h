@@ -53,7 +53,8 @@ struct Proof {
 
 // Beside what holds always: no rule says it, and nobody has asked it.
 inline constexpr std::string_view kByRulesAlone =
-    "this is of rules alone: what the IP stack discards (rp_filter, no route, ...) is not asked";
+    "this is of rules alone: what the IP stack discards (by rp_filter, without a route) is not "
+    "asked";
 
 class Prover {
  public:

@@ -20,6 +20,8 @@
 #include "policy/load.h"
 #include "random.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
+#include "ruleset/rule_parts.h"
 
 namespace rolewall {
 namespace {
@@ -193,8 +195,18 @@ const Rule& end_of(const Chain& chain, const Rule& step) {
   return end == chain.rules.rend() ? step : *end;
 }
 
+// Whether what is over the rule's limits is denied: where that is another thing afterwards, its
+// count and the rule's begin anew together (apply/difference.cc).
+bool denies_excess(const Table& table, const std::string& rule) {
+  const Chain* excess = find_chain(table, own::excess_chain(rule));
+  return excess != nullptr && std::ranges::any_of(excess->rules, [](const Rule& each) {
+           const Verdict* verdict = final_verdict(each);
+           return rejects(each) || (verdict != nullptr && verdict->code == VerdictCode::Drop);
+         });
+}
+
 // Every counter of a rule that both tables hold in the same chain, once; but of a step that does
-// something else in the end.
+// something else in the end, and where a limit begins or ceases to deny.
 void check_counters(const Table& before, const Table& after, const std::string& name) {
   for (const Chain& chain : before.chains) {
     const Chain* there = find_chain(after, chain.name);
@@ -205,6 +217,8 @@ void check_counters(const Table& before, const Table& after, const std::string& 
           configuration(end_of(chain, rule)) != configuration(end_of(*there, rule))) {
         continue;
       }
+      const std::string& of = rule.comment.text();
+      if (!of.empty() && denies_excess(before, of) != denies_excess(after, of)) continue;
       const auto like = [&](const Rule& other) {
         return configuration(other) == configuration(rule);
       };
