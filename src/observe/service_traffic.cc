@@ -133,7 +133,7 @@ bool ServiceCounts::is_another(const Seen& seen, const netlink::CountedFlow& flo
   const bool was_over = !seen.is_open && seen.forgotten_at.has_value();
   if (!was_over) return false;
   if (!flow.is_over) return true;
-  constexpr auto kAbout = std::chrono::seconds(2);
+  constexpr auto kAbout = std::chrono::seconds(1);  // the kernel tells whole ones
   constexpr std::uint64_t kSentAgain = 2;
   const bool is_later =
       flow.left_s && now_ + std::chrono::seconds(*flow.left_s) > *seen.forgotten_at + kAbout;

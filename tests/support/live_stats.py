@@ -110,6 +110,7 @@ def from_a_port_again(peer):
     counting = subprocess.Popen([PROGRAM, "stats", "--watch", "--format", "json", "--over", "1s", "--state-dir", STATE],
                                 stdout=subprocess.PIPE, text=True)
     counting.stdout.readline()
+    time.sleep(2.5)  # entries are told apart by when they will be forgotten, in seconds
     peer.ask("again", PEER, HERE, 8000, 41000, 40)
     # Each sends SYN, 50 bytes and RST at least: 40 bytes of headers and more.
     passed, least = 0, 40 * 170
