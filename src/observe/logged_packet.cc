@@ -97,7 +97,8 @@ std::string end_words(const net::Address& address, std::uint16_t port, bool has_
 bool is_of_the_middle(const PacketHead& packet) {
   constexpr std::uint8_t kSyn = 0x02;
   constexpr std::uint8_t kAck = 0x10;
-  return packet.protocol == net::protocol::kTcp && !packet.lacks_service &&
+  const bool knows_flags = packet.tcp_flags != 0;  // else they are not among the bytes
+  return packet.protocol == net::protocol::kTcp && knows_flags &&
          (packet.tcp_flags & (kSyn | kAck)) != kSyn;
 }
 

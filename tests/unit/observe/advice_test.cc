@@ -196,6 +196,14 @@ TEST_CASE("no rule is made of a packet whose service is not known") {
   CHECK(told.find("[[") == std::string::npos);
 }
 
+TEST_CASE("the middle of a connection asks for nothing") {
+  AdvisedBytes middle = advised_syn(9, 443);
+  middle[33] = 0x10;  // ACK
+  const std::string told = advice_on(advised_line(middle, "rolewall (default) inbound drop: "));
+  CHECK(has(told, "of the middle of a connection"));
+  CHECK(told.find("[[") == std::string::npos);
+}
+
 // As nfnetlink_log tells an entry: who opened it, and where to.
 AdvisedBytes opened(std::uint8_t source, std::uint8_t last_of_destination, std::uint16_t port) {
   AdvisedBytes bytes;
