@@ -9,6 +9,7 @@
 
 #include "net/address.h"
 #include "netlink/machine.h"
+#include "netlink/sockets.h"
 #include "observe/relays.h"
 #include "observe/routing.h"
 #include "observe/tunnels.h"
@@ -16,11 +17,7 @@
 
 namespace rolewall::apply {
 
-struct Endpoint {
-  net::Address address;
-  std::uint16_t port = 0;
-  bool operator==(const Endpoint&) const = default;
-};
+using netlink::Endpoint;
 
 // An open TCP session that must go on.
 struct Session {

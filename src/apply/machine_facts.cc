@@ -35,8 +35,8 @@ Session session_of(const observe::SshConnection& ssh) {
                                                  .remote = ssh.client,
                                                  .remote_port = ssh.client_port});
   if (!flow || !*flow) return session;
-  const Endpoint from{(*flow)->from.address, (*flow)->from.port};
-  const Endpoint to{(*flow)->to.address, (*flow)->to.port};
+  const Endpoint& from = (*flow)->from;
+  const Endpoint& to = (*flow)->to;
   if (from != Endpoint{ssh.client, ssh.client_port}) session.sent_from = from;
   if (to != Endpoint{ssh.server, ssh.server_port}) session.sent_to = to;
   return session;

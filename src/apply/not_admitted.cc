@@ -28,7 +28,7 @@ using eval::Others;
 constexpr std::uint32_t kOurTable = 0;
 constexpr const char* kLoopbackDevice = "lo";
 
-std::string in_words(const netlink::Endpoint& end) {
+std::string in_words(const Endpoint& end) {
   return net::is_ipv4(end.address) ? fmt::format("{}:{}", net::format(end.address), end.port)
                                    : fmt::format("[{}]:{}", net::format(end.address), end.port);
 }
@@ -138,11 +138,8 @@ class OpenJudge {
     const bool is_passed_on = !is_own(facts_.machine, connection.from.address) &&
                               !is_own(facts_.machine, connection.answered_by.address);
     // What was translated goes on from another place than its other end knows.
-    const auto differ = [](const auto& one, const auto& other) {
-      return one.address != other.address || one.port != other.port;
-    };
-    const bool is_translated = differ(connection.answered_by, connection.to) ||
-                               differ(connection.answered_to, connection.from);
+    const bool is_translated =
+        connection.answered_by != connection.to || connection.answered_to != connection.from;
     if (connection.protocol != net::protocol::kTcp || !is_passed_on || is_translated ||
         !facts_.machine.conntrack.tcp_loose) {
       return false;
@@ -285,18 +282,15 @@ class OpenJudge {
 
   // Whether its first packet would be translated to another place than the one that answers it.
   Said elsewhere(const OpenConnection& connection, const Journey& way) const {
-    const auto differ = [](const auto& one, const auto& other) {
-      return one.address != other.address || one.port != other.port;
-    };
-    const bool was_translated = differ(connection.answered_by, connection.to);
+    const bool was_translated = connection.answered_by != connection.to;
     if (!way.knows_after || way.hooks.empty() || connection.is_expected) return {};
     const Endpoint to = destination_of(way.after, connection.protocol);
-    const bool is_translated = differ(to, connection.to);
-    if ((!was_translated && !is_translated) || !differ(to, connection.answered_by)) return {};
+    const bool is_translated = to != connection.to;
+    if ((!was_translated && !is_translated) || to == connection.answered_by) return {};
     const bool stays_here = is_own(facts_.machine, connection.answered_by.address) &&
                             is_own(facts_.machine, to.address);
     if (stays_here) return {};
-    return {Word::Sends, in_words(netlink::Endpoint{to.address, to.port})};
+    return {Word::Sends, in_words(to)};
   }
 
   // Of today's table; "" where none admits it.
@@ -335,7 +329,7 @@ class OpenJudge {
   NotAdmitted found_;
 };
 
-bool is_at(const netlink::Endpoint& end, const net::Address& address, std::uint16_t port) {
+bool is_at(const Endpoint& end, const net::Address& address, std::uint16_t port) {
   return end.address == address && (port == 0 || end.port == port);
 }
 
@@ -343,7 +337,7 @@ bool carries(const OpenConnection& connection, const observe::OuterFlow& flow) {
   if (flow.protocol != connection.protocol) return false;
   const bool is_anywhere =
       flow.local == net::Address{net::Ipv4{}} || flow.local == net::Address{net::Ipv6{}};
-  const auto is_between = [&](const netlink::Endpoint& local, const netlink::Endpoint& remote) {
+  const auto is_between = [&](const Endpoint& local, const Endpoint& remote) {
     const bool here = is_anywhere
                           ? flow.local_port == 0 || flow.local_port == local.port
                           : is_at(local, flow.local, flow.draws_ports ? 0 : flow.local_port);
@@ -355,7 +349,7 @@ bool carries(const OpenConnection& connection, const observe::OuterFlow& flow) {
 }
 
 bool is_session(const OpenConnection& connection, const Session& session) {
-  const auto is_pair = [&](const netlink::Endpoint& client, const netlink::Endpoint& server) {
+  const auto is_pair = [&](const Endpoint& client, const Endpoint& server) {
     return is_at(client, session.client, session.client_port) &&
            is_at(server, session.server, session.server_port);
   };
@@ -371,14 +365,14 @@ Result<void> find_openers(Kernel& kernel, std::vector<OpenConnection>& open) {
   if (std::ranges::none_of(open, is_doubtful)) return {};
   const Result<netlink::TcpSockets> sockets = kernel.tcp_sockets();
   if (!sockets) return std::unexpected(sockets.error());
-  const auto listens = [&](const netlink::Endpoint& end) {
+  const auto listens = [&](const Endpoint& end) {
     return std::ranges::any_of(sockets->listening, [&](const netlink::TcpSocket& socket) {
       const bool anywhere =
           socket.local == net::Address{net::Ipv4{}} || socket.local == net::Address{net::Ipv6{}};
       return socket.local_port == end.port && (anywhere || socket.local == end.address);
     });
   };
-  const auto is_established = [&](const netlink::Endpoint& end, const netlink::Endpoint& other) {
+  const auto is_established = [&](const Endpoint& end, const Endpoint& other) {
     return std::ranges::any_of(sockets->established, [&](const netlink::TcpSocket& socket) {
       return socket.local == end.address && socket.local_port == end.port &&
              socket.remote == other.address && socket.remote_port == other.port;
@@ -414,8 +408,8 @@ Result<void> add_untracked(Kernel& kernel, std::vector<OpenConnection>& open) {
     const bool is_served =
         std::ranges::find(sockets->listening, each.local_port, &netlink::TcpSocket::local_port) !=
         sockets->listening.end();
-    const netlink::Endpoint local{each.local, each.local_port};
-    const netlink::Endpoint remote{each.remote, each.remote_port};
+    const Endpoint local{each.local, each.local_port};
+    const Endpoint remote{each.remote, each.remote_port};
     OpenConnection& found = open.emplace_back();
     found.protocol = net::protocol::kTcp;
     found.from = found.answered_to = is_served ? remote : local;

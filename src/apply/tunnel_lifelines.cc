@@ -391,9 +391,7 @@ class Tunnels {
               net::format(flow.to.address)),
           .need = need,
           .one_of = asked.one_of};
-      const Endpoint to{flow.to.address, flow.to.port};
-      const Endpoint comes_to{flow.comes_to.address, flow.comes_to.port};
-      if (comes_to != to) again.delivered_to = comes_to;
+      if (flow.comes_to != flow.to) again.delivered_to = flow.comes_to;
       put(std::move(again), way);
     }
   }

@@ -66,8 +66,7 @@ std::string event_words(const ShownEvent& shown) {
   if (!event.out_device.empty()) text += " out=" + event.out_device;
   if (event.user) text += fmt::format(" user={}", *event.user);
   if (shown.times != 0) {
-    text += fmt::format(", {} more line{} in {} s", grouped(shown.times),
-                        shown.times == 1 ? "" : "s", shown.seconds);
+    text += fmt::format(", {} in {} s", counted(shown.times, "more line"), shown.seconds);
   }
   return printable(text);
 }

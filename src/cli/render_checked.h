@@ -28,11 +28,11 @@ std::string_view proof_word(ask::Proof::Outcome outcome);
 // "6 laws, 14 packets: all proven"; "" where there is none.
 std::string summary_of_laws(const ask::TestReport& report);
 
-// Both, as far as there are any: "14 tests, ...; 6 laws, ...".
 // Whether one that is proven says that packets are not denied: then the IP stack is no part of it.
 bool has_laws_of_rules_alone(const ask::TestReport& report);
 // What must not be used up, or end, for laws to hold; "": they rest on nothing.
 std::string what_laws_rest_on(const ask::TestReport& report);
+// Both, as far as there are any: "14 tests, ...; 6 laws, ...".
 std::string summary_with_laws(const ask::TestReport& report);
 // For whoever refuses what does not pass. The tests alone are asked then: that there are no other
 // findings is not known, and not said.

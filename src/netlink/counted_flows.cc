@@ -39,8 +39,7 @@ std::optional<CountedFlow> counted_flow(View entry) {
                    .icmp_type = original->icmp_type,
                    .answered_by = reply->from.address,
                    .is_over = is_over(entry),
-                   .is_translated = reply->from.address != original->to.address ||
-                                    reply->from.port != original->to.port,
+                   .is_translated = reply->from != original->to,
                    .there = count_in(find_attribute(entry, CTA_COUNTERS_ORIG)),
                    .back = count_in(find_attribute(entry, CTA_COUNTERS_REPLY))};
   const View left = find_attribute(entry, CTA_TIMEOUT);

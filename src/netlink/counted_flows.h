@@ -17,7 +17,6 @@ namespace rolewall::netlink {
 struct FlowCount {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
-  bool operator==(const FlowCount&) const = default;
 };
 
 struct CountedFlow {

@@ -292,7 +292,7 @@ std::vector<HopObject> hop_objects_of(const AttributeMap& attributes, const HopO
 
 // Each next hop apart; nothing where it is of no known type, or leads by no known device.
 std::vector<KernelRoute> routes_of(const rtmsg& header, const AttributeMap& attributes,
-                                   const Devices& devices, const HopObjects& objects) {
+                                   const Devices& devices, const std::vector<HopObject>& named) {
   std::vector<KernelRoute> found;
   if (header.rtm_type < RTN_UNICAST || header.rtm_type > RTN_THROW) return found;
   Route route;
@@ -319,13 +319,13 @@ std::vector<KernelRoute> routes_of(const rtmsg& header, const AttributeMap& attr
     return found;
   }
   const bool leads_somewhere = route.type < RouteType::Blackhole;
-  if (const auto hops = hop_objects_of(attributes, objects); leads_somewhere && !hops.empty()) {
-    for (const HopObject& hop : hops) {
+  if (leads_somewhere && !named.empty()) {
+    for (const HopObject& hop : named) {
       const auto device = devices.find(hop.device);
       if (device == devices.end()) continue;
       route.device = device->second;
       route.gateway = hop.gateway;
-      route.one_of_several = hops.size() > 1;
+      route.one_of_several = named.size() > 1;
       if (is_refused_by_loopback(route)) route.type = RouteType::Unreachable;
       found.push_back({route, (header.rtm_flags & RTNH_F_DEAD) != 0});
     }
@@ -403,8 +403,8 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
       const auto& header = header_of<rtmsg>(message);
       if (header.rtm_family != family || (header.rtm_flags & RTM_F_CLONED) != 0) return;
       const AttributeMap attributes = attributes_of<rtmsg>(message);
-      const std::vector<KernelRoute> found = routes_of(header, attributes, devices, objects);
       const std::vector<HopObject> named = hop_objects_of(attributes, objects);
+      const std::vector<KernelRoute> found = routes_of(header, attributes, devices, named);
       const auto device = devices.find(number(attributes, RTA_OIF));
       if (header.rtm_protocol == RTPROT_RA && device != devices.end() &&
           std::ranges::count(machine.advertised, device->second) == 0) {

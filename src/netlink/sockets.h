@@ -57,6 +57,7 @@ Result<std::optional<bool>> has_transparent_sockets();
 struct Endpoint {
   net::Address address;
   std::uint16_t port = 0;
+  bool operator==(const Endpoint&) const = default;
 };
 struct Flow {
   Endpoint from;

@@ -120,8 +120,7 @@ class Advice {
   }
   // What a [[nat]] rule sends elsewhere it admits, wherever that is.
   bool publishes(const WrittenRule& rule) const {
-    return rule.direction == Direction::Nat && !is_outbound() &&
-           std::ranges::find(rule.keys, "new-destination", &WrittenKey::key) != rule.keys.end();
+    return rule.translates_destination() && !is_outbound();
   }
 
   // A ban is of who sends to this host, of whom it sends to, and of both ends of what it forwards.

@@ -27,8 +27,8 @@ struct LogEvent {
   // connections.
   std::optional<netlink::Endpoint> written_to;
   bool has_connection = false;  // it was told, so that `written_to` is known
-  bool before_routing =
-      false;  // where it goes was not decided: whether it is passed on is not told
+  // Where it goes was not decided: whether it is passed on is not told.
+  bool before_routing = false;
 };
 
 // What our prefix says; std::nullopt where it is no prefix of ours, as that of another program that

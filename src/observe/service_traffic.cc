@@ -31,8 +31,7 @@ Traffic traffic_of(const netlink::CountedFlow& flow, Direction direction) {
 
 // Those of whose connections there are: a [[nat]] rule admits what it sends elsewhere.
 bool lets_in(const WrittenRule& rule) {
-  if (rule.direction != Direction::Nat) return rule.action == "accept";
-  return std::ranges::find(rule.keys, "new-destination", &WrittenKey::key) != rule.keys.end();
+  return rule.direction == Direction::Nat ? rule.translates_destination() : rule.action == "accept";
 }
 
 }  // namespace

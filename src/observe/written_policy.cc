@@ -169,6 +169,11 @@ std::string WrittenRule::service() const {
   return services.empty() ? "any service" : fmt::format("{}", fmt::join(services, ", "));
 }
 
+bool WrittenRule::translates_destination() const {
+  return direction == Direction::Nat &&
+         std::ranges::find(keys, "new-destination", &WrittenKey::key) != keys.end();
+}
+
 bool WrittenRule::serves(std::uint8_t protocol, std::uint16_t from_port, std::uint16_t port,
                          std::optional<std::uint8_t> icmp_type) const {
   if (services.empty()) return true;

@@ -55,6 +55,8 @@ struct WrittenRule {
 
   // "https", "http, https", "any service".
   std::string service() const;
+  // A [[nat]] rule that translates destinations; what it sends elsewhere it admits.
+  bool translates_destination() const;
   // Whether a packet to this port from that one, or of this type, is one of the service's, whoever
   // sends it. Ports are 0 where the protocol has none; without a type any may be meant.
   bool serves(std::uint8_t protocol, std::uint16_t from_port, std::uint16_t port,
