@@ -50,10 +50,12 @@ behind = "10.0.0.0/8"
 
 // The weak points of the role's rules.
 std::string found(const std::string& rules, const std::string& more_of_site = kDevices) {
-  const policy::Policy policy = test::load_site(
-      {{"site.toml", std::string(kSiteStart) + more_of_site},
-       {"r.toml", "role = \"r\"\n" + rules},
-       {"q.toml", "role = \"q\"\n[[outbound]]\nservice = \"tcp/6514\"\nto = \"10.0.9.9\"\n"}});
+  const policy::Policy policy =
+      test::load_site({{"site.toml", std::string(kSiteStart) + more_of_site},
+                       {"r.toml", "role = \"r\"\n" + rules},
+                       {"q.toml",
+                        "role = \"q\"\n[[outbound]]\nid = \"ships\"\nservice = \"tcp/6514\"\nto = "
+                        "\"10.0.9.9\"\n"}});
   Site site(policy, test::kToday);
   Diagnostics findings;
   lint(policy, test::kToday, site, findings);
