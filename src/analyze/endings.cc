@@ -67,9 +67,15 @@ KeptOtherwise kept_otherwise(Diagrams& d, const PacketSpace& space, const Ending
     return d.minus(packets, same_bits(d, *of_a, *of_b));
   };
   KeptOtherwise all;
+  if (a.original != nullptr && b.original != nullptr) {
+    for (std::size_t i = 0; i < a.original->size(); ++i) {
+      const Diagram same = same_bits(d, (*a.original)[i], (*b.original)[i]);
+      all.tracked = d.either(all.tracked, d.minus(is(ct_state::kNew), same));
+    }
+  }
   // What the kernel itself does not track stays so.
   if (a.is_untracked != b.is_untracked || a.zone != b.zone) {
-    all.tracked = d.complement(is(ct_state::kUntracked));
+    all.tracked = d.either(all.tracked, d.complement(is(ct_state::kUntracked)));
   }
   all.marks = d.either(otherwise(a.first_mark, b.first_mark, is(ct_state::kNew)),
                        otherwise(a.known_mark, b.known_mark, of_known));
@@ -105,6 +111,12 @@ Diagram Endings::terminal_of(const Machine& machine, const Outcome& outcome) {
     ending.kept.is_untracked = environment.tracked == Tracked::Never;
     ending.kept.zone = environment.zone;
     key.insert(key.end(), {ending.kept.is_untracked ? 1U : 0U, ending.kept.zone});
+    if (environment.tracked == Tracked::Yes) {
+      ending.kept.original = &environment.original;
+      for (const Bits& bits : environment.original) {
+        for (const Bit bit : bits) key.push_back(bit.code());
+      }
+    }
     ending.kept.first_mark = add(Part::CtMark);
     ending.kept.first_labels = add(Part::CtLabels);
     for (const Part part : kShownParts) ending.parts.push_back(add(part));
@@ -144,7 +156,8 @@ EndingsDiffer differ(Diagrams& d, const PacketSpace& space, const Ending& a, con
       how.not_asked.emplace(what);
     }
   };
-  note(kept.tracked, asked.connections, "whether connections are tracked, and in which zone");
+  note(kept.tracked, asked.connections,
+       "whether connections are tracked, by which addresses, and in which zone");
   note(kept.marks, asked.marks, "the mark of connections");
   note(kept.labels, asked.labels, "the labels of connections");
   return how;

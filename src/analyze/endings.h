@@ -24,6 +24,8 @@ struct Ending {
   struct Kept {
     bool is_untracked = false;
     std::uint32_t zone = 0;
+    // The tuple by which its answers are known: null: it is not tracked.
+    const std::array<Bits, kTuplePartCount>* original = nullptr;
     const Bits* first_mark = nullptr;  // null: none
     const Bits* first_labels = nullptr;
     const Bits* known_mark = nullptr;
