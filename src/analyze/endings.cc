@@ -16,12 +16,8 @@ constexpr std::array kShownParts{
     Part::TimeToLive,   Part::Identification, Part::Mark,        Part::Priority,
 };
 
-// The packets of which two words are the same: where bits of fields have too many values in turn to
-// be listed, it is not known.
-Diagram same_bits(Diagrams& diagrams, PacketSpace& space, const Bits& a, const Bits& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (a[i] != b[i] && a[i].is_known() && b[i].is_known()) return kNothing;
-  }
+// The packets of which two words are the same.
+Diagram same_bits(Diagrams& diagrams, const Bits& a, const Bits& b) {
   Comparison compare(diagrams);
   const auto is_set = [&](Bit bit) {
     // One bit is compared as the highest of a byte.
@@ -32,15 +28,12 @@ Diagram same_bits(Diagrams& diagrams, PacketSpace& space, const Bits& a, const B
   Diagram alike = kEverything;
   for (std::size_t i = 0; i < a.size() && alike != kNothing; ++i) {
     if (a[i] == b[i]) continue;
+    if (a[i].is_known() && b[i].is_known()) return kNothing;
     const Bit field = a[i].is_known() ? b[i] : a[i];
     const Bit other = a[i].is_known() ? a[i] : b[i];
     const auto set = is_set(field);
     const auto wanted = is_set(other);
-    if (!set || (!other.is_known() && !wanted)) {
-      const FieldId may =
-          space.free("what is written is what stood there", 1, FieldKind::NotModelled);
-      return diagrams.both(alike, diagrams.where(may, 1, 1));
-    }
+    if (!set || (!other.is_known() && !wanted)) return kNothing;
     const Diagram same = other.is_known() ? (other.value() ? *set : diagrams.complement(*set))
                                           : diagrams.complement(diagrams.differ(*set, *wanted));
     alike = diagrams.both(alike, same);
@@ -49,11 +42,11 @@ Diagram same_bits(Diagrams& diagrams, PacketSpace& space, const Bits& a, const B
 }
 
 // The packets that both write to, and in the same way all the same: what one writes stands there.
-Diagram written_alike(Diagrams& diagrams, PacketSpace& space, const Ending& a, const Ending& b) {
+Diagram written_alike(Diagrams& diagrams, const Ending& a, const Ending& b) {
   if (a.headers != b.headers) return kNothing;
   Diagram alike = kEverything;
   for (std::size_t part = 0; part < a.parts.size() && alike != kNothing; ++part) {
-    alike = diagrams.both(alike, same_bits(diagrams, space, *a.parts[part], *b.parts[part]));
+    alike = diagrams.both(alike, same_bits(diagrams, *a.parts[part], *b.parts[part]));
   }
   return alike;
 }
@@ -64,19 +57,19 @@ struct KeptOtherwise {
   Diagram labels = kNothing;
 };
 
-KeptOtherwise kept_otherwise(Diagrams& d, PacketSpace& space, const Ending::Kept& a,
+KeptOtherwise kept_otherwise(Diagrams& d, const PacketSpace& space, const Ending::Kept& a,
                              const Ending::Kept& b) {
   namespace ct_state = ruleset::ct_state;
   const auto is = [&](std::uint64_t state) { return d.where(space.state(), state, state); };
   const Diagram of_known = d.either(is(ct_state::kEstablished), is(ct_state::kRelated));
   const auto otherwise = [&](const Bits* of_a, const Bits* of_b, Diagram packets) {
     if (of_a == nullptr || of_b == nullptr) return kNothing;
-    return d.minus(packets, same_bits(d, space, *of_a, *of_b));
+    return d.minus(packets, same_bits(d, *of_a, *of_b));
   };
   KeptOtherwise all;
   if (a.original != nullptr && b.original != nullptr) {
     for (std::size_t i = 0; i < a.original->size(); ++i) {
-      const Diagram same = same_bits(d, space, (*a.original)[i], (*b.original)[i]);
+      const Diagram same = same_bits(d, (*a.original)[i], (*b.original)[i]);
       all.tracked = d.either(all.tracked, d.minus(is(ct_state::kNew), same));
     }
   }
@@ -134,12 +127,12 @@ Diagram Endings::terminal_of(const Machine& machine, const Outcome& outcome) {
   return terminal(kFirst + at->second);
 }
 
-EndingsDiffer differ(Diagrams& d, PacketSpace& space, const Ending& a, const Ending& b,
+EndingsDiffer differ(Diagrams& d, const PacketSpace& space, const Ending& a, const Ending& b,
                      Diagram packets, const KeptAsked& asked) {
   EndingsDiffer how;
   Diagram left = packets;
   if (a.fate == Fate::Accept) {
-    left = d.both(packets, written_alike(d, space, a, b));
+    left = d.both(packets, written_alike(d, a, b));
     how.rewritten = d.minus(packets, left);
   } else if (a.headers != b.headers) {
     how.answered = packets;
