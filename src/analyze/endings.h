@@ -55,7 +55,7 @@ struct EndingsDiffer {
   std::set<std::string> not_asked;  // what else differs, and no rule asks for
 };
 // REQUIRES: of the same fate.
-EndingsDiffer differ(Diagrams& d, const PacketSpace& space, const Ending& a, const Ending& b,
+EndingsDiffer differ(Diagrams& d, PacketSpace& space, const Ending& a, const Ending& b,
                      Diagram packets, const KeptAsked& asked);
 
 }  // namespace rolewall::analyze
