@@ -37,6 +37,15 @@ Diagram RuleRun::carries_connection() {
   return *compare_.equal(now().part(Part::InDevice), device_name("lo"));
 }
 
+// A program may give its packets one (SO_MARK), as WireGuard does. Who compares rulesets asks of
+// any.
+Bits RuleRun::mark() {
+  const Bits& has = now().part(Part::Mark);
+  const bool is_sent = now().part(Part::InDevice) == Bits(128);
+  if (machine_.shared() == nullptr || !is_sent || has != space_.part(Part::Mark)) return has;
+  return space_.free_bits("the mark that its program gave it", 32, FieldKind::NotModelled);
+}
+
 RuleRun::Step RuleRun::run_ct(const ruleset::Ct& load) {
   const Environment& now = this->now();
   const bool may_carry = now.tracked == Tracked::NotYet && may_be(carries_connection());

@@ -66,8 +66,8 @@ Difference::Difference(const Side& before, const Side& after, Budget budget)
                                            order_for(after.ruleset))) {
   for (const auto& [side, numbers] :
        {std::pair(&before_, &places_.before()), std::pair(&after_, &places_.after())}) {
-    if (!edit_asks_fragments(side->ruleset, *numbers, places_)) continue;
-    unlike_.emplace_back("what becomes of fragments");
+    if (!edit_asks_outside(side->ruleset, *numbers, places_)) continue;
+    unlike_.emplace_back("what becomes of fragments, and of packets with IP or TCP options");
     break;
   }
 }

@@ -142,29 +142,39 @@ bool same_machine(ruleset::Host a, ruleset::Host b) {
   return a == b;
 }
 
-// Whether a rule asks for what only fragments have: of the two bytes with the offset more than that
-// the packet must not be cut.
-bool asks_fragments(const ruleset::Rule& rule) {
-  constexpr std::uint32_t kOffset = 6;
+// Whether a rule asks for bits by which packets are told apart that are none of the space: of IPv4
+// the size of its header and what only fragments have, of TCP the size of its header.
+bool asks_outside(const ruleset::Rule& rule) {
+  using ruleset::PayloadBase;
+  struct Bits {
+    PayloadBase base;
+    std::uint32_t byte;
+    std::uint8_t bits;
+  };
+  constexpr std::array kOutside{
+      Bits{PayloadBase::Network, 0, 0x0f}, Bits{PayloadBase::Network, 6, 0xbf},
+      Bits{PayloadBase::Network, 7, 0xff}, Bits{PayloadBase::Transport, 12, 0xf0}};
   bool is_ipv6 = false;
-  for (std::size_t i = 0; i < rule.exprs.size() && !is_ipv6; ++i) {
+  for (std::size_t i = 0; i < rule.exprs.size(); ++i) {
+    const ruleset::Expr* next = i + 1 == rule.exprs.size() ? nullptr : &rule.exprs[i + 1];
     const auto* family = std::get_if<ruleset::Meta>(&rule.exprs[i]);
-    if (family != nullptr && family->key == ruleset::MetaKey::NfProto &&
-        i + 1 < rule.exprs.size()) {
-      const auto* is = std::get_if<ruleset::Cmp>(&rule.exprs[i + 1]);
-      is_ipv6 = is != nullptr && is->op == ruleset::CmpOp::Eq &&
-                is->value == ruleset::Value::u8(family::kIpv6);
+    if (family != nullptr && family->key == ruleset::MetaKey::NfProto && next != nullptr) {
+      const auto* is = std::get_if<ruleset::Cmp>(next);
+      is_ipv6 = is_ipv6 || (is != nullptr && is->op == ruleset::CmpOp::Eq &&
+                            is->value == ruleset::Value::u8(family::kIpv6));
     }
     const auto* load = std::get_if<ruleset::Payload>(&rule.exprs[i]);
-    if (load == nullptr || load->base != ruleset::PayloadBase::Network) continue;
-    if (load->offset > kOffset + 1 || load->offset + load->length <= kOffset) continue;
-    const auto* mask = i + 1 == rule.exprs.size()
-                           ? nullptr
-                           : std::get_if<ruleset::BitwiseMask>(&rule.exprs[i + 1]);
-    const bool asks_whole = mask != nullptr && load->offset == kOffset &&
-                            (mask->mask.bytes[0] & 0xbf) == 0 &&
-                            (load->length == 1 || mask->mask.bytes[1] == 0);
-    if (!asks_whole) return true;
+    if (load == nullptr) continue;
+    const auto* mask = next == nullptr ? nullptr : std::get_if<ruleset::BitwiseMask>(next);
+    for (const Bits& outside : kOutside) {
+      const bool is_there = load->base == outside.base && load->offset <= outside.byte &&
+                            outside.byte < load->offset + load->length;
+      if (!is_there || (is_ipv6 && outside.base == PayloadBase::Network)) continue;
+      const std::size_t at = outside.byte - load->offset;
+      const std::uint8_t asked =
+          mask == nullptr || at >= mask->mask.size ? std::uint8_t{0xff} : mask->mask.bytes[at];
+      if ((asked & outside.bits) != 0) return true;
+    }
   }
   return false;
 }
@@ -604,16 +614,18 @@ Diagram Edit::packets(Diagrams& diagrams, PacketSpace& space, Direction directio
   return diagrams.both(domain, diagrams.union_of(std::move(all)));
 }
 
-bool edit_asks_fragments(const Ruleset& ruleset, const Places::Numbers& numbers,
-                         const Places& places) {
+bool edit_asks_outside(const Ruleset& ruleset, const Places::Numbers& numbers,
+                       const Places& places) {
   for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
     const auto& chains = ruleset.tables[t].chains;
     const ruleset::Family family = ruleset.tables[t].family;
-    if (family != ruleset::Family::Ip && family != ruleset::Family::Inet) continue;
+    const bool is_met = family == ruleset::Family::Ip || family == ruleset::Family::Inet ||
+                        family == ruleset::Family::Ip6;
+    if (!is_met) continue;
     for (std::uint32_t c = 0; c < chains.size(); ++c) {
       for (std::uint32_t r = 0; r < chains[c].rules.size(); ++r) {
         const bool is_edited = places.is_edited(numbers.of(t, c, r));
-        if (is_edited && asks_fragments(chains[c].rules[r])) return true;
+        if (is_edited && asks_outside(chains[c].rules[r])) return true;
       }
     }
   }

@@ -86,9 +86,9 @@ class Edit {
   std::map<std::pair<const ruleset::Set*, const ruleset::Set*>, Contents> contents_;
 };
 
-// Whether a rule that one side alone has asks for what only fragments have, which are none of the
-// space's packets.
-bool edit_asks_fragments(const ruleset::Ruleset& ruleset, const Places::Numbers& numbers,
-                         const Places& places);
+// Whether a rule that one side alone has asks for what tells fragments, and packets with options,
+// which are none of the space, from others.
+bool edit_asks_outside(const ruleset::Ruleset& ruleset, const Places::Numbers& numbers,
+                       const Places& places);
 
 }  // namespace rolewall::analyze

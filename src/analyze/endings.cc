@@ -1,5 +1,6 @@
 #include "analyze/endings.h"
 
+#include <optional>
 #include <span>
 
 #include "ruleset/loads.h"
@@ -16,37 +17,63 @@ constexpr std::array kShownParts{
     Part::TimeToLive,   Part::Identification, Part::Mark,        Part::Priority,
 };
 
-// The packets of which two words are the same.
-Diagram same_bits(Diagrams& diagrams, const Bits& a, const Bits& b) {
-  Comparison compare(diagrams);
-  const auto is_set = [&](Bit bit) {
-    // One bit is compared as the highest of a byte.
-    Bits byte(8);
-    byte.front() = bit;
-    return compare.equal(byte, std::array<std::uint8_t, 1>{0x80});
-  };
-  Diagram alike = kEverything;
-  for (std::size_t i = 0; i < a.size() && alike != kNothing; ++i) {
-    if (a[i] == b[i]) continue;
-    if (a[i].is_known() && b[i].is_known()) return kNothing;
-    const Bit field = a[i].is_known() ? b[i] : a[i];
-    const Bit other = a[i].is_known() ? a[i] : b[i];
-    const auto set = is_set(field);
-    const auto wanted = is_set(other);
-    if (!set || (!other.is_known() && !wanted)) return kNothing;
-    const Diagram same = other.is_known() ? (other.value() ? *set : diagrams.complement(*set))
-                                          : diagrams.complement(diagrams.differ(*set, *wanted));
-    alike = diagrams.both(alike, same);
+bool differ_for_certain(const Bits& a, const Bits& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] != b[i] && a[i].is_known() && b[i].is_known()) return true;
   }
-  return alike;
+  return false;
+}
+
+// The packets of which two words are the same. Absent: two fields have too many values in turn to
+// be listed.
+std::optional<Diagram> same_bits(Diagrams& diagrams, const Bits& a, const Bits& b) {
+  if (differ_for_certain(a, b)) return kNothing;
+  Comparison compare(diagrams);
+  Bits fields;  // what one of both writes: against the known bits of the other
+  std::vector<std::uint8_t> known;
+  Diagram alike = kEverything;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (a[i] == b[i]) continue;
+    if (!a[i].is_known() && !b[i].is_known()) {
+      const auto is_set = [&](Bit bit) {
+        Bits byte(8);  // one bit is compared as the highest of a byte
+        byte.front() = bit;
+        return compare.equal(byte, std::array<std::uint8_t, 1>{0x80});
+      };
+      // Of wider fields the lowest bits cannot be listed: that shows at their highest.
+      const auto of_a = a[i].index() > 12 ? std::nullopt : is_set(a[i]);
+      const auto of_b = b[i].index() > 12 ? std::nullopt : is_set(b[i]);
+      if (!of_a || !of_b) return std::nullopt;
+      alike = diagrams.both(alike, diagrams.complement(diagrams.differ(*of_a, *of_b)));
+      continue;
+    }
+    if (fields.size() % 8 == 0) known.push_back(0);
+    const Bit value = a[i].is_known() ? a[i] : b[i];
+    if (value.value()) known.back() |= static_cast<std::uint8_t>(0x80 >> fields.size() % 8);
+    fields.push_back(a[i].is_known() ? b[i] : a[i]);
+  }
+  fields.resize(known.size() * 8);
+  const auto written = compare.equal(fields, known);
+  if (!written) return std::nullopt;
+  return diagrams.both(alike, *written);
+}
+
+Diagram unknown(Diagrams& diagrams, PacketSpace& space) {
+  const FieldId may = space.free("what is written is what stood there", 1, FieldKind::NotModelled);
+  return diagrams.where(may, 1, 1);
 }
 
 // The packets that both write to, and in the same way all the same: what one writes stands there.
-Diagram written_alike(Diagrams& diagrams, const Ending& a, const Ending& b) {
+Diagram written_alike(Diagrams& diagrams, PacketSpace& space, const Ending& a, const Ending& b) {
   if (a.headers != b.headers) return kNothing;
+  for (std::size_t part = 0; part < a.parts.size(); ++part) {
+    if (differ_for_certain(*a.parts[part], *b.parts[part])) return kNothing;
+  }
   Diagram alike = kEverything;
   for (std::size_t part = 0; part < a.parts.size() && alike != kNothing; ++part) {
-    alike = diagrams.both(alike, same_bits(diagrams, *a.parts[part], *b.parts[part]));
+    const auto same = same_bits(diagrams, *a.parts[part], *b.parts[part]);
+    if (!same) return unknown(diagrams, space);
+    alike = diagrams.both(alike, *same);
   }
   return alike;
 }
@@ -57,19 +84,27 @@ struct KeptOtherwise {
   Diagram labels = kNothing;
 };
 
-KeptOtherwise kept_otherwise(Diagrams& d, const PacketSpace& space, const Ending::Kept& a,
+KeptOtherwise kept_otherwise(Diagrams& d, PacketSpace& space, const Ending::Kept& a,
                              const Ending::Kept& b) {
   namespace ct_state = ruleset::ct_state;
   const auto is = [&](std::uint64_t state) { return d.where(space.state(), state, state); };
   const Diagram of_known = d.either(is(ct_state::kEstablished), is(ct_state::kRelated));
   const auto otherwise = [&](const Bits* of_a, const Bits* of_b, Diagram packets) {
     if (of_a == nullptr || of_b == nullptr) return kNothing;
-    return d.minus(packets, same_bits(d, *of_a, *of_b));
+    const auto same = same_bits(d, *of_a, *of_b);
+    return d.minus(packets, same ? *same : unknown(d, space));
   };
   KeptOtherwise all;
+  if (a.original != nullptr && b.original != nullptr) {
+    for (std::size_t i = 0; i < a.original->size(); ++i) {
+      const auto same = same_bits(d, (*a.original)[i], (*b.original)[i]);
+      all.tracked =
+          d.either(all.tracked, d.minus(is(ct_state::kNew), same ? *same : unknown(d, space)));
+    }
+  }
   // What the kernel itself does not track stays so.
   if (a.is_untracked != b.is_untracked || a.zone != b.zone) {
-    all.tracked = d.complement(is(ct_state::kUntracked));
+    all.tracked = d.either(all.tracked, d.complement(is(ct_state::kUntracked)));
   }
   all.marks = d.either(otherwise(a.first_mark, b.first_mark, is(ct_state::kNew)),
                        otherwise(a.known_mark, b.known_mark, of_known));
@@ -105,6 +140,12 @@ Diagram Endings::terminal_of(const Machine& machine, const Outcome& outcome) {
     ending.kept.is_untracked = environment.tracked == Tracked::Never;
     ending.kept.zone = environment.zone;
     key.insert(key.end(), {ending.kept.is_untracked ? 1U : 0U, ending.kept.zone});
+    if (environment.tracked == Tracked::Yes) {
+      ending.kept.original = &environment.original;
+      for (const Bits& bits : environment.original) {
+        for (const Bit bit : bits) key.push_back(bit.code());
+      }
+    }
     ending.kept.first_mark = add(Part::CtMark);
     ending.kept.first_labels = add(Part::CtLabels);
     for (const Part part : kShownParts) ending.parts.push_back(add(part));
@@ -115,12 +156,12 @@ Diagram Endings::terminal_of(const Machine& machine, const Outcome& outcome) {
   return terminal(kFirst + at->second);
 }
 
-EndingsDiffer differ(Diagrams& d, const PacketSpace& space, const Ending& a, const Ending& b,
+EndingsDiffer differ(Diagrams& d, PacketSpace& space, const Ending& a, const Ending& b,
                      Diagram packets, const KeptAsked& asked) {
   EndingsDiffer how;
   Diagram left = packets;
   if (a.fate == Fate::Accept) {
-    left = d.both(packets, written_alike(d, a, b));
+    left = d.both(packets, written_alike(d, space, a, b));
     how.rewritten = d.minus(packets, left);
   } else if (a.headers != b.headers) {
     how.answered = packets;
@@ -144,7 +185,8 @@ EndingsDiffer differ(Diagrams& d, const PacketSpace& space, const Ending& a, con
       how.not_asked.emplace(what);
     }
   };
-  note(kept.tracked, asked.connections, "whether connections are tracked, and in which zone");
+  note(kept.tracked, asked.connections,
+       "whether connections are tracked, by which addresses, and in which zone");
   note(kept.marks, asked.marks, "the mark of connections");
   note(kept.labels, asked.labels, "the labels of connections");
   return how;

@@ -24,6 +24,8 @@ struct Ending {
   struct Kept {
     bool is_untracked = false;
     std::uint32_t zone = 0;
+    // The tuple by which its answers are known: null: it is not tracked.
+    const std::array<Bits, kTuplePartCount>* original = nullptr;
     const Bits* first_mark = nullptr;  // null: none
     const Bits* first_labels = nullptr;
     const Bits* known_mark = nullptr;
@@ -53,7 +55,7 @@ struct EndingsDiffer {
   std::set<std::string> not_asked;  // what else differs, and no rule asks for
 };
 // REQUIRES: of the same fate.
-EndingsDiffer differ(Diagrams& d, const PacketSpace& space, const Ending& a, const Ending& b,
+EndingsDiffer differ(Diagrams& d, PacketSpace& space, const Ending& a, const Ending& b,
                      Diagram packets, const KeptAsked& asked);
 
 }  // namespace rolewall::analyze

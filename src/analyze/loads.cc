@@ -236,7 +236,7 @@ RuleRun::Step RuleRun::run_meta(const ruleset::Meta& load) {
     case MetaKey::Priority:
       return RuleRun::load(to, now.part(Part::Priority));
     case MetaKey::Mark:
-      return RuleRun::load(to, now.part(Part::Mark));
+      return RuleRun::load(to, mark());
     case MetaKey::NfProto:
       return RuleRun::load(to, now.part(Part::Family));
     case MetaKey::L4Proto:

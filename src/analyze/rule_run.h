@@ -202,6 +202,7 @@ class RuleRun {
   std::optional<Diagram> is_ipset_port(std::uint8_t protocol, std::span<const std::uint8_t> port,
                                        bool source);
   Diagram carries_connection();
+  Bits mark();
   Diagram has_state(std::uint32_t states);
   std::optional<Diagram> has_mark(BitSpan word, const ruleset::XtMark& match);
   std::optional<Diagram> has_port(Part part, const ruleset::XtPorts& ports);

@@ -201,7 +201,7 @@ std::optional<Diagram> RuleRun::has_mark(BitSpan word, const r::XtMark& match) {
 // mark_mt(), and connmark_mt(): a packet without a connection does not match.
 std::optional<Diagram> RuleRun::xt_holds(const r::XtMark& match) {
   namespace ct_state = r::ct_state;
-  if (!match.of_connection) return has_mark(now().part(Part::Mark), match);
+  if (!match.of_connection) return has_mark(mark(), match);
   const bool in_zone = now().tracked == Tracked::InZone;
   const auto of_first = has_mark(in_zone ? Bits(32) : now().part(Part::CtMark), match);
   if (!of_first) return std::nullopt;
@@ -389,6 +389,7 @@ RuleRun::Step RuleRun::run_connmark(const r::XtConnmarkTarget& target) {
     if (target.does != Does::Restores) {
       return run_unsupported({.name = "iptables' target CONNMARK", .reason = "of a template"});
     }
+    changed.part(Part::Mark) = mark();
     turn_bits(changed.part(Part::Mark), target.packet_mask, Bits(32), "CONNMARK");
     return Changes{std::move(changed)};
   }
@@ -404,7 +405,7 @@ RuleRun::Step RuleRun::run_connmark(const r::XtConnmarkTarget& target) {
     return Changes{std::move(changed)};
   }
   if (target.does == Does::Saves) {
-    const Bits saved = shifted(masked_word(now().part(Part::Mark), target.packet_mask), target);
+    const Bits saved = shifted(masked_word(mark(), target.packet_mask), target);
     for (const auto& [part, what] : kMarks) {
       turn_bits(changed.part(part), target.connection_mask, saved, what);
     }
@@ -412,8 +413,9 @@ RuleRun::Step RuleRun::run_connmark(const r::XtConnmarkTarget& target) {
   }
   const auto restored = [&](Part from, const char* what) {
     Environment to = now();
-    const Bits mark = shifted(masked_word(now().part(from), target.connection_mask), target);
-    turn_bits(to.part(Part::Mark), target.packet_mask, mark, what);
+    const Bits restores = shifted(masked_word(now().part(from), target.connection_mask), target);
+    to.part(Part::Mark) = mark();
+    turn_bits(to.part(Part::Mark), target.packet_mask, restores, what);
     return to;
   };
   const Diagram first = has_state(ct_state::kNew);
@@ -447,6 +449,7 @@ RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
           [&](const r::XtNat& nat) { return run_xt_nat(nat); },
           [&](const r::XtSetMark& mark) -> Step {
             Environment changed = now();
+            changed.part(Part::Mark) = this->mark();
             turn_bits(changed.part(Part::Mark), mark.mask, word_of(mark.value), "MARK");
             return Changes{std::move(changed)};
           },

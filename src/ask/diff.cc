@@ -280,7 +280,7 @@ class HostDiffer {
       const auto parts = difference_.parts(direction);
       if (!parts) throw analyze::BudgetEnded{parts.error().why};
       for (const DifferencePart& part : *parts) {
-        for (const Diagram set : groups(direction, part.packets)) {
+        for (const Diagram set : groups(direction, part)) {
           for (const auto& [way, packets] : ways(direction, set)) {
             if (auto one = class_of(direction, way, part, packets, mistakes)) {
               all.push_back(std::move(*one));
@@ -306,10 +306,19 @@ class HostDiffer {
   analyze::PacketSpace& space() { return difference_.space(); }
 
   // By the fewest rules that decide on one of both sides, those of the edit first.
-  std::vector<Diagram> groups(Direction direction, Diagram packets) {
+  std::vector<Diagram> groups(Direction direction, const DifferencePart& part) {
     constexpr std::size_t kMost = 500;
+    const Diagram packets = part.packets;
     auto pairs = difference_.decided(direction, packets);
     if (!pairs || pairs->size() > kMost) return {packets};
+    const auto is_edited = [&](const analyze::DecidedPair& pair) {
+      return difference_.places().is_edited(pair.before) ||
+             difference_.places().is_edited(pair.after);
+    };
+    // What a rule of the edit leaves on the packet's way, whoever decides about it in the end.
+    const bool is_left = part.kind == DiffKind::Logged || part.kind == DiffKind::Remembered ||
+                         part.kind == DiffKind::Rewritten;
+    if (is_left && std::ranges::none_of(*pairs, is_edited)) return {packets};
     std::vector<Diagram> groups;
     while (!pairs->empty()) {
       struct Line {

@@ -155,8 +155,11 @@ constexpr std::string_view kNotAsked =
 
 // What a proof is about.
 constexpr std::string_view kCompared =
-    "compared: what becomes of each packet; its headers and mark; log lines and copies; and what "
-    "sets, limits and connections keep of it, where a rule of either side asks for that";
+    "compared: what becomes of each whole packet without options and extension headers; its "
+    "headers "
+    "and mark; log lines and copies; and what sets, limits and connections keep of it, where a "
+    "rule "
+    "of either side asks for that";
 
 bool is_equivalent(const ask::Diff& diff) {
   return diff.classes.empty() && diff.is_proof() && diff.compared != 0;

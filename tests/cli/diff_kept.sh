@@ -50,10 +50,10 @@ is_not_asked 'whether connections are tracked'
 rolewall diff a.json b.json
 expect_status 0
 expect_out "differs, and is no packet's fate, since no rule asks for it: "
-expect_out "compared: what becomes of each packet; its headers and mark; log lines and copies; and what sets"
+expect_out "compared: what becomes of each whole packet without options and extension headers; its headers and mark"
 expect_out "equivalent: no packet's fate differs"
 rolewall diff a.json b.json --format markdown
-expect_out "* compared: what becomes of each packet"
+expect_out "* compared: what becomes of each whole packet"
 
 # A copy goes to another machine.
 compare 'udp dport 80 dup to 10.0.0.1' 'udp dport 80 dup to 10.0.0.2' "$state" "$state"

@@ -124,6 +124,43 @@ TEST_CASE("whether a connection is tracked, and in which zone") {
   CHECK(tell(before_tracking(asks_it, into_zone(0)), asks_it).kinds.empty());
 }
 
+TEST_CASE("by which addresses answers are known") {
+  // A source address that is written before conntrack looks is the connection's, after it is not.
+  const auto written = [](std::int32_t priority) {
+    Ruleset ruleset =
+        before_tracking(with_input({asks_state(), does_all(std::vector<Expr>{kAccepts})}),
+                        {Meta{MetaKey::NfProto, kKeptIn}, Cmp{CmpOp::Eq, kKeptIn, Value::u8(2)},
+                         Immediate{kKeptIn, Value(Bytes{10, 0, 0, 9})},
+                         PayloadWrite{.base = PayloadBase::Network,
+                                      .offset = 12,
+                                      .length = 4,
+                                      .source = kKeptIn,
+                                      .checksum = ChecksumKind::Inet,
+                                      .checksum_offset = 10,
+                                      .pseudo_header = true}});
+    ruleset.tables.front().chains.back().base->priority = priority;
+    return ruleset;
+  };
+  CHECK(tell(written(-300), written(-290)).kinds.empty());
+  CHECK(tell(written(-300), written(-150)).kinds == kRemembered);
+}
+
+TEST_CASE("the mark that a program gives its packets is any") {
+  const auto ruleset = [](std::uint32_t mark) {
+    Ruleset all = with_input({does_all(
+        {Meta{MetaKey::Mark, kKeptIn}, Cmp{CmpOp::Eq, kKeptIn, Value::host_u32(mark)}, kAccepts})});
+    all.tables.front().chains.front().base->hook = Hook::Output;
+    return all;
+  };
+  const Host host;
+  const Ruleset before = ruleset(1);
+  const Ruleset after = ruleset(2);
+  Difference difference({before, host}, {after, host});
+  const auto parts = difference.parts(Direction::Send);
+  REQUIRE(parts);
+  CHECK_FALSE(parts->empty());
+}
+
 TEST_CASE("a copy of a packet is told of as a line in the log is") {
   const auto copies = [](std::uint8_t last) {
     Ruleset ruleset = with_input({does_all(
