@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "ask/assumed.h"
+#include "ask/beside.h"
 #include "ask/conditions.h"
 #include "ask/packet_parts.h"
 #include "ask/translations.h"
@@ -325,11 +326,12 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
     std::string carried = assumed_of_tunnel(host.snapshot.host, journey.after.out_device);
     if (!carried.empty()) hops.back().assumed.push_back(std::move(carried));
   }
-  if (!hops.empty() && !beside_.is_empty()) {
-    for (std::string& each : assumed_of(beside_, end.packet)) {
+  const ruleset::Beside& beside = host.snapshot.beside;
+  if (!hops.empty() && !beside.is_empty()) {
+    for (std::string& each : assumed_of(beside, end.packet)) {
       hops.back().assumed.push_back(std::move(each));
     }
-    weigh(hops, beside_, end.packet, journey.after);
+    weigh(hops, beside, end.packet, journey.after);
   }
   return hops;
 }

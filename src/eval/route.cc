@@ -150,6 +150,14 @@ Routes Routes::as_asked_by(const RouteAsker& asker) const {
   return asked;
 }
 
+std::vector<ruleset::Interface> Routes::devices_by_rules(const net::Address& to) const {
+  return select(host_, [&](const ruleset::Interface& interface) {
+    return std::ranges::any_of(host_.ruled_routes, [&](const Route& route) {
+      return route.device == interface.device && covers(route.to, to);
+    });
+  });
+}
+
 bool Routes::ask_marks(bool ipv6) const {
   return std::ranges::any_of(host_.routing_rules, [&](const ruleset::RoutingRule& rule) {
     return rule.mask != 0 && net::is_ipv4(rule.to.address) != ipv6;

@@ -94,6 +94,10 @@ class Routes {
   // What is known of them.
   const std::vector<ruleset::Route>& all() const;
 
+  // By which devices any table that a rule may ask has a route to it. None where rules or routes
+  // are not known.
+  std::vector<ruleset::Interface> devices_by_rules(const net::Address& to) const;
+
   // The route that a lookup ends in, of all tables, of the local one alone, or of those by one
   // device; null where there is none.
   const ruleset::Route* find(const net::Address& to) const;

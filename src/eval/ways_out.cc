@@ -18,7 +18,8 @@ constexpr const char* kRefusedByRules = "a rule of `ip rule`, or its route, refu
 // Without routes: by what is behind the devices. Where rules choose among routes, or a running
 // machine's are not modelled, these may also lead nowhere, or the rules refuse it: then nothing.
 std::optional<std::string> WaysOut::choose(Frame& frame, const net::Address& to) const {
-  std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
+  std::vector<ruleset::Interface> ways = routes_.devices_by_rules(to);
+  if (ways.empty()) ways = interfaces_towards(host_, to);
   if (is_link_local(to) && !frame.in_device.empty()) {
     ways.resize(1);
     ways.front().device = frame.in_device;
