@@ -80,7 +80,8 @@ Conversation::Conversation(const ruleset::Snapshot& snapshot, TakenOn taken_on)
 Conversation::Question Conversation::as_sent(const eval::Packet& packet) const {
   Question question{packet, eval::Direction::Send, ""};
   const bool ipv6 = is_ipv6(packet);
-  if (asks_for_an_address(packet)) {
+  // It has left: the rules of a running machine have not denied it.
+  if (asks_for_an_address(packet) || !snapshot_.host.kernel.empty()) {
     question.doubt_if_denied = "that it passes output: what a packet socket sends does not";
   }
   const bool of_another = is_fragment(packet) || eval::packet_in_error(packet.bytes, ipv6);
@@ -145,7 +146,8 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
     Question question{packet, eval::Direction::Arrive, ""};
     if (seen == Seen::Either) {
       question.doubt = "that it arrives, and does not leave";
-    } else if (evaluator_.translates(ipv6) && eval::packet_in_error(packet.bytes, ipv6)) {
+    } else if (evaluator_.translates(ipv6) && eval::packet_in_error(packet.bytes, ipv6) &&
+               !evaluator_.has_answered(packet, now_ns_)) {
       question.doubt = "that it is about no connection which the capture does not show";
     } else if (sightings_.may_be_for_another()) {
       question.doubt = "that its frame was for this host, whose link address has not been seen yet";

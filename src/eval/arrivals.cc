@@ -61,7 +61,8 @@ bool Arrivals::is_unwanted(const Frame& frame) const {
 
 // Sent to the broadcast address of one of the host's networks.
 bool Arrivals::is_broadcast(const Frame& frame) const {
-  const ruleset::Route* route = routes_.find(destination_of(frame.bytes, frame.ipv6));
+  const ruleset::Route* route =
+      routes_.as_asked_by(asker_of(frame)).find(destination_of(frame.bytes, frame.ipv6));
   return route != nullptr && route->type == ruleset::RouteType::Broadcast;
 }
 

@@ -14,12 +14,13 @@ namespace rolewall::eval {
 bool BridgePorts::leads_back(const Frame& frame) const {
   if (!frame.packet->out_device.empty()) return frame.packet->out_device == frame.in_device;
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
-  if (!routes_.known()) {
+  const Routes routes = routes_.as_asked_by(asker_of(frame));
+  if (!routes.known()) {
     const auto ways = interfaces_towards(host_, to);
     return std::ranges::count(ways, frame.in_device, &ruleset::Interface::device) != 0;
   }
   const std::string_view link = is_link_local(to) ? frame.in_device : std::string_view();
-  const auto ways = routes_.ways(to, frame.in_device, link);
+  const auto ways = routes.ways(to, frame.in_device, link);
   return std::ranges::count(ways, frame.in_device, &ruleset::Route::device) != 0;
 }
 

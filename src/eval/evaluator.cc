@@ -259,6 +259,10 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
   if (!run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey)) return;
+  if (std::string error = path_mtu_.cut_error(frame); !error.empty()) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Egress, std::move(error)));
+    return;
+  }
   run_device_hook(Hook::Egress, frame, options, journey);
 }
 

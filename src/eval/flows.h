@@ -29,6 +29,7 @@ struct FlowEntry {
   std::array<std::uint8_t, 16> labels{};
   std::array<std::uint64_t, 2> packets{};  // by direction
   std::array<std::uint64_t, 2> bytes{};
+  std::uint64_t began_ns = 0;
   std::uint64_t expires_ns = 0;
   std::uint64_t stream_ns = 0;  // UDP: from when on it counts as a stream
   TcpTrack tcp;

@@ -451,8 +451,10 @@ Gathered Fragments::reassemble_ipv6(const Queue& all, Packet& whole) {
   whole.bytes[all.header_named_by & 0xff] = all.next_header;
   put_be16(whole.bytes.data() + ipv6::kPayloadLength, static_cast<std::uint32_t>(new_payload));
   whole.bytes[1] |= static_cast<std::uint8_t>(*ecn << 4);
-  return {.what = What::Whole,
-          .fragment_size = static_cast<std::uint32_t>(ipv6::kHeaderSize) + all.largest};
+  return {
+      .what = What::Whole,
+      .fragment_size = static_cast<std::uint32_t>(ipv6::kHeaderSize) + all.largest,
+      .first_size = static_cast<std::uint32_t>(all.first.bytes.size() + all.parts.at(0).size())};
 }
 
 }  // namespace rolewall::eval

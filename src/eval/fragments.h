@@ -35,6 +35,7 @@ struct Gathered {
   // Whole: the size of the largest fragment, into which the datagram is cut up again where it
   // leaves (IPCB(skb)->frag_max_size).
   std::uint32_t fragment_size = 0;
+  std::uint32_t first_size = 0;  // how much of the datagram came in the first, of IPv6
 };
 
 // Whether any part of the datagram is in another packet.

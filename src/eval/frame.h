@@ -61,6 +61,7 @@ struct Frame {
   // which the datagram is cut up again where it leaves.
   Packet whole;
   std::uint32_t fragment_size = 0;
+  std::uint32_t first_fragment_size = 0;  // Gathered::first_size
   bool ipv6 = false;
   ruleset::Hook hook = ruleset::Hook::Prerouting;
   ruleset::Family seen_as = ruleset::Family::Ip;  // `meta nfproto`

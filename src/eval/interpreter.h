@@ -114,8 +114,9 @@ class Interpreter {
   Next run_limit(const ruleset::Limit& limit, CellIndex cell);
   bool run_quota(const ruleset::Quota& quota, CellIndex cell);
   static constexpr std::uint64_t kLargestPacket = 0xffff;
-  Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
-  bool has_ended(const CountedFlow& counted);
+  // `in_set`: it counts in an element, and the set looks by itself, too.
+  Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell, bool in_set = false);
+  bool has_ended(const CountedFlow& counted, bool in_set);
   bool has_ended(const Program::Set& set, std::uint32_t element);
   bool collect(ConnectionCount& count, const std::vector<bool>& ended, const FlowEntry* entry,
                const CountedFlow& own, bool adds);
@@ -124,6 +125,9 @@ class Interpreter {
   bool choose_whether(const std::string& about);
   std::size_t choose_unworded(std::size_t answers);
   bool only_notes() const;
+  // `compared`: with the device that its own way goes by, where it is passed on.
+  Routes routes_asked_for(const net::Address& asked, std::string_view compared,
+                          bool by_mark = false);
   std::string chosen_hop(const ruleset::Route& route, const net::Address& to);
   Next draw(ruleset::Register to, const std::string& about, std::uint32_t modulus,
             std::uint32_t offset);

@@ -23,7 +23,7 @@ bool is_closed(const FlowEntry& entry) {
 }  // namespace
 
 // nf_conntrack_find_get(), and already_closed() of what it finds.
-bool Interpreter::has_ended(const CountedFlow& counted) {
+bool Interpreter::has_ended(const CountedFlow& counted, bool in_set) {
   const Flows* flows = frame_->flow.others;
   const FlowEntry* entry = flows == nullptr ? nullptr : flows->peek(counted.flow, counted.zone);
   const std::uint64_t margin = doubt_about_end_ns(clock_.error_ns);
@@ -34,6 +34,13 @@ bool Interpreter::has_ended(const CountedFlow& counted) {
   }
   if (entry->expires_ns + margin <= clock_.now_ns) return true;
   if (is_closed(*entry)) return true;
+  // nft_rhash_gc() looks once a second: had the counted one ended by then, the next connection
+  // between the same ends is none that is counted.
+  const bool is_another = entry->original != counted.flow || entry->began_ns > counted.added_ns;
+  if (in_set && is_another &&
+      choose_whether("the set has looked between two connections of the same ends")) {
+    return true;
+  }
   return entry->expires_ns <= clock_.now_ns + margin &&
          choose_whether("a connection that is counted has timed out");
 }
@@ -61,7 +68,8 @@ bool Interpreter::collect(ConnectionCount& count, const std::vector<bool>& ended
 
 // nft_connlimit_do_eval(). A kernel's tick may be as long as 10 ms, and how many lie between two
 // packets depends on where they begin.
-Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
+Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell,
+                                             bool in_set) {
   const Flow& flow = frame_->flow;
   const auto answer = [&](bool over) {
     return over == connlimit.over ? Next::Expression : Next::Break;
@@ -88,7 +96,7 @@ Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit
   std::vector<bool> ended;
   bool has_news = false;  // a look would take something away
   for (const CountedFlow& counted : count.open) {
-    ended.push_back(has_ended(counted));
+    ended.push_back(has_ended(counted, in_set));
     has_news |= ended.back();
   }
   const bool is_new = flow.entry == nullptr;
@@ -103,6 +111,21 @@ Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit
   const bool same_tick =
       count.looked_ns && clock_.now_ns != 0 &&
       clock_.now_ns <= *count.looked_ns + 2 * doubt_about_end_ns(clock_.error_ns);
+  // What the packet's look leaves behind, the set's own may have found before.
+  const auto listed_at =
+      std::ranges::find_if(count.open, [&](const CountedFlow& each) { return each.is_of(own); }) -
+      count.open.begin();
+  const bool stops_early = adds && entry != nullptr && listed;
+  const bool leaves_some =
+      (looks_once_a_tick && same_tick) ||
+      (stops_early && std::find(ended.begin() + listed_at, ended.end(), true) != ended.end());
+  if (in_set && has_news && leaves_some &&
+      choose_whether("the set has looked for connections that have ended")) {
+    std::size_t at = 0;
+    std::erase_if(count.open, [&](const CountedFlow&) { return ended[at++]; });
+    ended.assign(count.open.size(), false);
+    has_news = false;
+  }
   const bool skips = has_news && looks_once_a_tick && same_tick &&
                      choose_whether("connections that have ended just now are still counted");
   const bool counted = !skips && collect(count, ended, entry, own, adds);

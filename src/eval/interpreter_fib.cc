@@ -107,21 +107,27 @@ std::uint32_t Interpreter::type_of_address(const net::Address& asked, bool on_de
   const auto unicast = [&] {
     return is_of_no_type(asked) ? 0U : is(RouteType::Unicast);  // RTN_UNSPEC
   };
-  const bool by_route = frame_->ipv6 && routes_.known_to(asked);
-  if (net::is_multicast(asked) && !by_route) return is(RouteType::Multicast);
+  const std::string_view link = on_device ? device : device_at_hand(*frame_);
+  const bool of_link = is_ipv6_link_local(asked);
+  const Routes routes = routes_asked_for(asked, device);
+  const bool by_route = frame_->ipv6 && routes.known_to(asked);
+  const ruleset::Route* local = frame_->ipv6 && !by_route && routes.local_known()
+                                    ? routes.find_local(asked, of_link ? link : std::string_view())
+                                    : nullptr;
+  if (net::is_multicast(asked) && !by_route && local == nullptr) return is(RouteType::Multicast);
   if (is_ipv4_broadcast(asked)) return is(RouteType::Broadcast);
-  if (routes_.known() && !frame_->ipv6) {
+  // A device of a VRF asks its table; no packet that came by one is followed.
+  if (routes_.local_known() && !frame_->ipv6) {
     const ruleset::Route* route = routes_.find_local(asked);
     const bool counts = route != nullptr && (!on_device || route->device == device);
     return is(counts ? route->type : RouteType::Unicast);
   }
-  if (by_route) {
-    const std::string_view link = on_device ? device : device_at_hand(*frame_);
-    const ruleset::Route* route =
-        is_ipv6_link_local(asked) ? routes_.find_by(asked, link) : routes_.find(asked);
+  if (by_route || local != nullptr) {
+    const ruleset::Route* route = local;
+    if (by_route) route = of_link ? routes.find_by(asked, link) : routes.find(asked);
     if (leads_nowhere(route)) return is(type_of_failure(route));
     if (is_anycast(*route, asked)) return is(RouteType::Anycast);
-    const bool own = on_device ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
+    const bool own = on_device ? std::ranges::count(routes.addresses_on(device, true), asked) != 0
                                : route->type == RouteType::Local;
     if (own) return is(RouteType::Local);
     return net::is_multicast(asked) ? is(RouteType::Multicast) : unicast();
@@ -138,19 +144,53 @@ std::uint32_t Interpreter::type_of_address(const net::Address& asked, bool on_de
   if (loopback && on_device && device != kLoopbackDevice) return is(RouteType::Unicast);
   if (ipv4 != nullptr && ipv4->value == 0x7fffffff) return is(RouteType::Broadcast);
   if (loopback) return is(RouteType::Local);
-  const bool own = holds(frame_->host->addresses) || holds(frame_->host->virtual_addresses);
+  const bool own =
+      !of_link && (holds(frame_->host->addresses) || holds(frame_->host->virtual_addresses));
   if (own && !on_device) return is(RouteType::Local);
-  static const std::array<std::string, 2> kIpv4{"unicast", "broadcast"};
-  static const std::array<std::string, 2> kIpv6{"unicast", "unreachable"};
   static const std::array<std::string, 2> kOwn{"local", "unicast"};
   if (own) {
     const bool here = choose(fmt::format("the type of {} on {}", text, device), kOwn) == 0;
     return is(here ? RouteType::Local : RouteType::Unicast);
   }
-  const bool has_route =
-      choose(fmt::format("the type of {}", text), frame_->ipv6 ? kIpv6 : kIpv4) == 0;
-  const RouteType other = frame_->ipv6 ? RouteType::Unreachable : RouteType::Broadcast;
-  return has_route ? unicast() : is(other);
+  // Whatever a route may say. Of a host that no machine has described, none has been added.
+  using Named = std::pair<RouteType, const char*>;
+  std::vector<Named> types{{RouteType::Unicast, "unicast"}};
+  const Named none = frame_->ipv6 ? Named{RouteType::Unreachable, "unreachable"}
+                                  : Named{RouteType::Broadcast, "broadcast"};
+  types.push_back(none);
+  if (frame_->host->has_routing_rules || routes_.local_known()) {
+    types.emplace_back(RouteType::Local, "local");
+    if (frame_->ipv6) {
+      types.insert(types.end(), {{RouteType::Anycast, "anycast"},
+                                 {RouteType::Prohibit, "prohibit"},
+                                 {RouteType::Blackhole, "blackhole"}});
+    }
+  }
+  std::vector<std::string> names;
+  for (const auto& [type, name] : types) names.emplace_back(name);
+  const RouteType type = types[choose(fmt::format("the type of {}", text), names)].first;
+  return type == RouteType::Unicast ? unicast() : is(type);
+}
+
+// nft_fib4_eval(), nft_fib6_flowi_init(): as what is sent to it. Its mark counts by a flag alone.
+Routes Interpreter::routes_asked_for(const net::Address& asked, std::string_view compared,
+                                     bool by_mark) {
+  if (by_mark && !frame_->mark_is_set && routes_.ask_marks(frame_->ipv6)) frame_->reads.mark = true;
+  const net::Address source = address_at(*frame_, true);
+  const bool back = asked == source;
+  RouteAsker asker{.from = back ? address_at(*frame_, false) : source,
+                   .to = asked,
+                   .in_device = kLoopbackDevice,
+                   .mark = by_mark ? asker_of(*frame_).mark : std::optional<std::uint32_t>(0)};
+  if (frame_->hook == Hook::Forward && back && !compared.empty()) {
+    asker.in_device = frame_->out_device;
+  }
+  // get_saddr()
+  const auto* ipv4 = std::get_if<net::Ipv4>(&asker.from);
+  const bool is_nobody = ipv4 != nullptr && (net::is_multicast(asker.from) ||
+                                             ipv4->value >> 24 == 0 || ipv4->value == 0xffffffff);
+  if (is_nobody) asker.from = net::Ipv4{};
+  return routes_.as_asked_by(asker);
 }
 
 Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
@@ -195,13 +235,16 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
   const std::string_view device =
       (fib.flags & flag::kIif) != 0 ? frame_->in_device : frame_->out_device;
   const net::Address asked = address_at(*frame_, source);
-  if (routes_.known_to(asked)) {
+  const bool by_iif = (fib.flags & flag::kIif) != 0;
+  const Routes routes =
+      routes_asked_for(asked, by_iif ? device : std::string_view(), (fib.flags & flag::kMark) != 0);
+  if (routes.known_to(asked)) {
     // Of a link's own addresses the route by that link is looked up.
     const std::string_view link = compares ? device : device_at_hand(*frame_);
     const bool on_link = is_ipv6_link_local(asked) && !link.empty();
     const ruleset::Route* route = on_link
-                                      ? routes_.find_by(asked, link)
-                                      : routes_.find_between(asked, address_at(*frame_, !source));
+                                      ? routes.find_by(asked, link)
+                                      : routes.find_between(asked, address_at(*frame_, !source));
     const bool here = route != nullptr && (route->type == RouteType::Local ||
                                            (frame_->ipv6 && route->type == RouteType::Anycast));
     if (leads_nowhere(route) || here) return store_device(fib, "");
@@ -210,7 +253,7 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
       return store_device(fib, !compares || hop == device ? std::string_view(hop) : "");
     }
     if (!compares) return store_device(fib, route->device);
-    return store_device(fib, routes_.leads_by(*route, device) ? device : std::string_view());
+    return store_device(fib, routes.leads_by(*route, device) ? device : std::string_view());
   }
   const std::string about = compares
                                 ? fmt::format("the route to {} by {}", net::format(asked), device)
@@ -257,14 +300,15 @@ bool Interpreter::xt_is_of_type_ipv6(const ruleset::XtAddrtype& match, bool sour
   }
   const bool on_device = match.on != On::Anywhere;
   const std::string_view device = match.on == On::In ? frame_->in_device : frame_->out_device;
-  if (!routes_.known_to(asked)) {
+  const Routes routes = routes_asked_for(asked, {});
+  if (!routes.known_to(asked)) {
     return choose_whether(
         fmt::format("{} has the type that -m addrtype asks for", net::format(asked)));
   }
-  const ruleset::Route* route = on_device ? routes_.find_by(asked, device) : routes_.find(asked);
+  const ruleset::Route* route = on_device ? routes.find_by(asked, device) : routes.find(asked);
   if (route == nullptr) return asks(RouteType::Unreachable);
   if (leads_nowhere(route)) return asks(RouteType::Unreachable);
-  const bool local = on_device ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
+  const bool local = on_device ? std::ranges::count(routes.addresses_on(device, true), asked) != 0
                                : route->type == RouteType::Local;
   return (asks(RouteType::Local) && local) ||
          (asks(RouteType::Anycast) && is_anycast(*route, asked));
@@ -286,18 +330,19 @@ bool Interpreter::xt_asks(const ruleset::XtRpfilter& match) {
     // Each device has a route to ff00::/8. None comes from there but by a bridge that shows it.
     return !match.inverted;
   }
-  if (!routes_.known_to(from)) {
+  const Routes routes = routes_asked_for(from, {}, match.valid_mark);
+  if (!routes.known_to(from)) {
     return choose_whether(fmt::format("the route to {} leads by {}", net::format(from),
                                       frame_->in_device)) != match.inverted;
   }
   const ruleset::Route* route = frame_->ipv6 && is_ipv6_link_local(from)
-                                    ? routes_.find_by(from, frame_->in_device)
-                                    : routes_.find_between(from, to);
+                                    ? routes.find_by(from, frame_->in_device)
+                                    : routes.find_between(from, to);
   // IPv6 takes of the routes of one prefix the one by the device, whatever their metrics
   // (rt6_device_match() of net/ipv6/route.c).
   const auto leads_by_device = [&] {
-    if (!frame_->ipv6) return routes_.leads_by(*route, frame_->in_device);
-    return std::ranges::any_of(*frame_->host->routes, [&](const ruleset::Route& other) {
+    if (!frame_->ipv6) return routes.leads_by(*route, frame_->in_device);
+    return std::ranges::any_of(routes.all(), [&](const ruleset::Route& other) {
       return other.to == route->to && other.table == route->table &&
              other.device == frame_->in_device;
     });

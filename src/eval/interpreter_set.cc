@@ -81,8 +81,9 @@ bool Interpreter::is_idle(const DynamicElement& element) {
   for (std::size_t i = 0; i < element.exprs->size(); ++i) {
     if (!std::holds_alternative<ruleset::Connlimit>((*element.exprs)[i])) continue;
     const auto cell = static_cast<CellIndex>(element.first_cell + i);
-    return std::ranges::all_of(state_.connections(cell).open,
-                               [&](const CountedFlow& counted) { return has_ended(counted); });
+    return std::ranges::all_of(state_.connections(cell).open, [&](const CountedFlow& counted) {
+      return has_ended(counted, true);
+    });
   }
   return false;
 }
@@ -279,12 +280,13 @@ Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulEx
     const auto cell = static_cast<CellIndex>(first_cell + i);
     const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
     const Next next = visit_closed(
-        Overloaded{
-            [](const ruleset::Counter&) { return Next::Expression; },
-            [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },
-            [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
-            [&](const ruleset::Quota& quota) { return passes(run_quota(quota, cell)); },
-            [](const ruleset::Last&) { return Next::Expression; }},
+        Overloaded{[](const ruleset::Counter&) { return Next::Expression; },
+                   [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },
+                   [&](const ruleset::Connlimit& connlimit) {
+                     return run_connlimit(connlimit, cell, true);
+                   },
+                   [&](const ruleset::Quota& quota) { return passes(run_quota(quota, cell)); },
+                   [](const ruleset::Last&) { return Next::Expression; }},
         exprs[i]);
     if (next != Next::Expression) return next;
   }

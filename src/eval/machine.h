@@ -137,9 +137,10 @@ class Evaluator::Machine {
       doubts_.merge(spread);
     }
     if (is_in_doubt || has_others) {
-      // Where one's translation differs, so may the address or port that another gets.
+      // Where one's translation may be any, so may the address or port that another gets. Of what
+      // is one of the ways that are listed, each one's tuples are doubtful, and no others.
       doubts_.all_flows =
-          (has_others || is_new) && !doubts_.flows.empty() && (ipv4_.has_nat || ipv6_.has_nat);
+          is_in_doubt && is_new && !doubts_.flows.empty() && (ipv4_.has_nat || ipv6_.has_nat);
       doubts_.fragments = gathered_;
     }
     // What the ways that are not listed would have left behind may be anything.

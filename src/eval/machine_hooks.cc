@@ -109,6 +109,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
       return true;
     case What::Whole:
       frame.fragment_size = gathered.fragment_size;
+      frame.first_fragment_size = gathered.first_size;
       frame.whole.out_device = frame.packet->out_device;  // the asker's word
       frame.packet = &frame.whole;
       frame.bytes = frame.whole.bytes;
@@ -315,13 +316,14 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
 // Addressed to one other host, or to a link-local address that another device bears.
 bool Evaluator::Machine::is_foreign(const Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const Routes routes = routes_.as_asked_by(asker_of(frame));
   // Each link has its own, which no policy lists: what was sent to one here was for this host,
   // unless it is said where it goes on to.
-  const bool goes_on = !routes_.known() && !frame.packet->out_device.empty();
+  const bool goes_on = !routes.known() && !frame.packet->out_device.empty();
   if (is_link_local(to) && !goes_on) {
-    return routes_.known() && !routes_.leads_here(to, frame.in_device);
+    return (routes.known() || routes.local_known()) && !routes.leads_here(to, frame.in_device);
   }
-  return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes_.leads_here(to);
+  return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes.leads_here(to);
 }
 
 }  // namespace rolewall::eval

@@ -99,6 +99,27 @@ std::string PathMtu::send_error(Frame& frame) const {
              : fmt::format("larger than the MTU of {}: its program is told so", frame.leaves_by);
 }
 
+// ip6_find_1stfragopt() looks for the end of the headers that no fragment is without, destination
+// options and routing headers among them, within the buffer's linear part: mostly that is what came
+// in the first fragment, unless something has written behind it.
+std::string PathMtu::cut_error(Frame& frame) const {
+  if (!frame.ipv6 || frame.first_fragment_size == 0 || frame.bytes.size() <= frame.fragment_size) {
+    return "";
+  }
+  std::uint8_t next = frame.bytes[ipv6::kNextHeader];
+  std::size_t end = ipv6::kHeaderSize;
+  while (end <= frame.first_fragment_size &&
+         (next == ipv6::kHopByHop || next == ipv6::kRouting || next == ipv6::kDestinationOptions)) {
+    if (!readable(frame.bytes, end, 2)) break;
+    next = frame.bytes[end];
+    end += (frame.bytes[end + 1] + std::size_t{1}) * 8;
+  }
+  if (end <= frame.first_fragment_size) return "";
+  const bool fits = chooses_fit(frame, "its extension headers, which came in several fragments",
+                                "together in the kernel's buffer", "apart");
+  return fits ? "" : "its extension headers, which came in several fragments, are not cut again";
+}
+
 bool PathMtu::may_be_cut(const Frame& frame, const ruleset::Route* route) const {
   const bool is_sent = frame.packet->in_device.empty();
   if (frame.fragment_size != 0) return frame.bytes.size() > frame.fragment_size;

@@ -27,6 +27,8 @@ class PathMtu {
   std::string send_error(Frame& frame) const;
 
   // Whether it leaves in fragments, or may: each of them an egress chain would see apart.
+  // A datagram that cannot be cut again behind postrouting; "": it can.
+  std::string cut_error(Frame& frame) const;
   bool may_be_cut(const Frame& frame, const ruleset::Route* route) const;
 
  private:

@@ -38,6 +38,29 @@ std::vector<ruleset::Interface> select(const ruleset::Host& host, Predicate want
   return found;
 }
 
+enum class Applies : std::uint8_t { No, Yes, NotKnown };
+
+Applies applies_to(const ruleset::RoutingRule& rule, const RouteAsker& asker) {
+  const auto is_in = [](const net::Prefix& prefix, const net::Address& address) {
+    return prefix.length == 0 || covers(prefix, address);
+  };
+  const bool same = is_in(rule.from, asker.from) && is_in(rule.to, asker.to) &&
+                    (rule.in_device.empty() || rule.in_device == asker.in_device);
+  const bool other_mark = asker.mark && ((rule.mark ^ *asker.mark) & rule.mask) != 0;
+  // What it does may not be modelled either.
+  if ((!same || other_mark) && !rule.inverted) return Applies::No;
+  if (rule.asks_more) return Applies::NotKnown;
+  if (!same || other_mark) return Applies::Yes;
+  if (!asker.mark && rule.mask != 0) return Applies::NotKnown;
+  return rule.inverted ? Applies::No : Applies::Yes;
+}
+
+// What it says is no route that a rule might suppress.
+bool refuses(const Route& route) {
+  return route.type == RouteType::Blackhole || route.type == RouteType::Unreachable ||
+         route.type == RouteType::Prohibit;
+}
+
 bool is_own(const Route& route) {
   return route.type == RouteType::Local || route.type == RouteType::Broadcast ||
          route.type == RouteType::Anycast;
@@ -86,12 +109,65 @@ std::vector<ruleset::Interface> interfaces_towards(const ruleset::Host& host,
   return found;
 }
 
-Routes::Routes(const ruleset::Host& host) : host_(host) {}
+RouteAsker asker_of(const Frame& frame) {
+  const std::size_t source = frame.ipv6 ? ipv6::kSource : ipv4::kSource;
+  const bool open = frame.packet->sender_is_open && !frame.mark_is_set;
+  RouteAsker asker{.to = destination_of(frame.bytes, frame.ipv6),
+                   .in_device = frame.in_device.empty() ? kLoopbackDevice : frame.in_device};
+  asker.from = frame.ipv6 ? net::Address(net::ipv6_from_bytes(frame.bytes.data() + source))
+                          : net::Address(net::ipv4_from_bytes(frame.bytes.data() + source));
+  if (!open) asker.mark = frame.mark;
+  return asker;
+}
+
+Routes::Routes(const ruleset::Host& host)
+    : host_(host), tables_{{kLocalTable}, {kMainTable}, {kDefaultTable}} {}
+
+const std::vector<Route>& Routes::all() const {
+  if (host_.routes) return *host_.routes;
+  return by_rules_ ? host_.ruled_routes : host_.local_routes;
+}
+
+// fib_rules_lookup(), fib_rule_match() of net/core/fib_rules.c.
+Routes Routes::as_asked_by(const RouteAsker& asker) const {
+  Routes asked(host_);
+  if (host_.routes || host_.ruled_routes.empty()) return asked;
+  std::vector<Table> tables;
+  for (const ruleset::RoutingRule& rule : host_.routing_rules) {
+    if (rule.to.address.index() != asker.to.index()) continue;
+    const Applies applies = applies_to(rule, asker);
+    if (applies == Applies::No) continue;
+    if (applies == Applies::NotKnown) return asked;
+    tables.push_back({rule.table, rule.at_least});
+    asked.by_rules_ = true;
+    asked.tables_ = tables;
+    // A link's own address is looked up by device, in each of the tables.
+    if (!is_link_local(asker.to) && asked.find(asker.to) != nullptr) return asked;
+    asked.by_rules_ = false;
+  }
+  asked.by_rules_ = true;
+  asked.tables_ = std::move(tables);
+  return asked;
+}
+
+std::vector<ruleset::Interface> Routes::devices_by_rules(const net::Address& to) const {
+  return select(host_, [&](const ruleset::Interface& interface) {
+    return std::ranges::any_of(host_.ruled_routes, [&](const Route& route) {
+      return route.device == interface.device && covers(route.to, to);
+    });
+  });
+}
+
+bool Routes::ask_marks(bool ipv6) const {
+  return std::ranges::any_of(host_.routing_rules, [&](const ruleset::RoutingRule& rule) {
+    return rule.mask != 0 && net::is_ipv4(rule.to.address) != ipv6;
+  });
+}
 
 const Route* Routes::find_in(std::uint32_t table, const net::Address& to,
                              std::string_view device) const {
   const Route* best = nullptr;
-  for (const Route& route : ruleset::known_routes(host_)) {
+  for (const Route& route : all()) {
     const bool counts = route.table == table && (device.empty() || route.device == device);
     if (counts && covers(route.to, to) && is_better(route, best)) best = &route;
   }
@@ -102,23 +178,24 @@ const Route* Routes::find(const net::Address& to) const {
   return find_by(to, {});
 }
 
-const Route* Routes::find_local(const net::Address& to) const {
-  return find_in(kLocalTable, to, {});
+const Route* Routes::find_local(const net::Address& to, std::string_view device) const {
+  return find_in(kLocalTable, to, device);
 }
 
 const Route* Routes::find_by(const net::Address& to, std::string_view device) const {
-  for (const std::uint32_t table : {kLocalTable, kMainTable, kDefaultTable}) {
-    const Route* best = find_in(table, to, device);
-    if (best != nullptr && best->type != RouteType::Throw) return best;
+  for (const Table& table : tables_) {
+    const Route* best = find_in(table.number, to, device);
+    if (best == nullptr || best->type == RouteType::Throw) continue;
+    if (refuses(*best) || best->to.length >= table.at_least) return best;
   }
   return nullptr;
 }
 
 const Route* Routes::find_between(const net::Address& to, const net::Address& from) const {
   const Route* best = find(to);
-  if (best == nullptr || !host_.routes || !is_link_local(from)) return best;
+  if (best == nullptr || !known() || !is_link_local(from)) return best;
   const Route* found = nullptr;
-  for (const Route& route : *host_.routes) {
+  for (const Route& route : all()) {
     if (route.table != best->table || route.to != best->to || !leads_here(from, route.device)) {
       continue;
     }
@@ -142,9 +219,9 @@ std::vector<const Route*> Routes::for_some(const net::Address& to) const {
 }
 
 std::vector<const Route*> Routes::hops_of(const Route& route) const {
-  if (!route.one_of_several || !host_.routes) return {&route};
+  if (!route.one_of_several || !known()) return {&route};
   std::vector<const Route*> hops;
-  for (const Route& hop : *host_.routes) {
+  for (const Route& hop : all()) {
     const bool is_beside = hop.one_of_several && hop.table == route.table && hop.to == route.to &&
                            hop.metric == route.metric;
     const bool is_new =
@@ -163,7 +240,7 @@ std::vector<const Route*> Routes::best_beside(const Route& route, std::string_vi
                                               std::string_view device) const {
   std::vector<const Route*> best;
   int most = -1;
-  for (const Route& other : *host_.routes) {
+  for (const Route& other : all()) {
     if (other.table != route.table || other.to != route.to || other.metric != route.metric)
       continue;
     if (!device.empty() && other.device != device) continue;
@@ -226,7 +303,7 @@ bool Routes::leads_here(const net::Address& to, std::string_view device) const {
 
 std::vector<net::Address> Routes::addresses_on(std::string_view device, bool ipv6) const {
   std::vector<net::Address> addresses;
-  for (const Route& route : ruleset::known_routes(host_)) {
+  for (const Route& route : all()) {
     const bool address = route.table == kLocalTable && route.type == RouteType::Local &&
                          route.to.length == net::address_bits(route.to.address);
     if (address && route.device == device && net::is_ipv4(route.to.address) != ipv6 &&

@@ -1,5 +1,5 @@
 // Where a packet goes: the longest prefix of the host's routes, the local table before the main one
-// (fib_lookup() of include/net/ip_fib.h). Policy routing (ip rule) is not known to a Host.
+// (fib_lookup() of include/net/ip_fib.h), or in the tables that rules of `ip rule` say.
 #pragma once
 
 #include <array>
@@ -36,10 +36,26 @@ RouteKey route_key(const Frame& frame);
 std::vector<ruleset::Interface> interfaces_towards(const ruleset::Host& host,
                                                    const net::Address& address);
 
+// What rules of `ip rule` may ask of a packet (struct flowi).
+struct RouteAsker {
+  net::Address from{};
+  net::Address to{};
+  std::string_view in_device{};         // the loopback's, of what this host sends
+  std::optional<std::uint32_t> mark{};  // absent: not known
+};
+// To where the packet is going.
+RouteAsker asker_of(const Frame& frame);
+
 // Holds references into the host, which must outlive it.
 class Routes {
  public:
   explicit Routes(const ruleset::Host& host);
+
+  // Where rules choose among the tables: the routes as this packet meets them, unknown if what a
+  // rule asks is. Elsewhere the same as before.
+  Routes as_asked_by(const RouteAsker& asker) const;
+  // Whether a rule for the family asks the mark.
+  bool ask_marks(bool ipv6) const;
 
   struct Answer {
     const ruleset::Route* route = nullptr;  // to another host; null where there is an error
@@ -64,7 +80,9 @@ class Routes {
   // Addresses of the device, by the local table, in the order of the host's. They may be none
   // because no route is known: known() tells.
   std::vector<net::Address> addresses_on(std::string_view device, bool ipv6) const;
-  bool known() const { return host_.routes.has_value(); }
+  bool known() const { return host_.routes.has_value() || by_rules_; }
+  // Whether the table local is known, and asked first.
+  bool local_known() const { return host_.routes || !host_.local_routes.empty(); }
 
   // The routes that some of the packets to `to` take instead of find(): by their type of service,
   // or their source (fib_table_lookup() of net/ipv4/fib_trie.c, fib6_node_lookup() of
@@ -73,10 +91,17 @@ class Routes {
   // Whether all packets to `to` take the same routes, which are known.
   bool known_to(const net::Address& to) const { return known() && for_some(to).empty(); }
 
+  // What is known of them.
+  const std::vector<ruleset::Route>& all() const;
+
+  // By which devices any table that a rule may ask has a route to it. None where rules or routes
+  // are not known.
+  std::vector<ruleset::Interface> devices_by_rules(const net::Address& to) const;
+
   // The route that a lookup ends in, of all tables, of the local one alone, or of those by one
   // device; null where there is none.
   const ruleset::Route* find(const net::Address& to) const;
-  const ruleset::Route* find_local(const net::Address& to) const;
+  const ruleset::Route* find_local(const net::Address& to, std::string_view device = {}) const;
   const ruleset::Route* find_by(const net::Address& to, std::string_view device) const;
 
   // The same of a flow between two addresses, where several routes to `to` differ in their device:
@@ -99,7 +124,14 @@ class Routes {
   const ruleset::Route* find_in(std::uint32_t table, const net::Address& to,
                                 std::string_view device) const;
 
+  struct Table {
+    std::uint32_t number = 0;
+    std::uint32_t at_least = 0;  // RoutingRule::at_least
+  };
+
   const ruleset::Host& host_;
+  std::vector<Table> tables_;  // in which routes are looked up, the first first
+  bool by_rules_ = false;      // which are known
 };
 
 }  // namespace rolewall::eval

@@ -33,10 +33,15 @@ class SourceCheck {
 
  private:
   bool is_own(const net::Address& source) const;
-  std::string refusal_by_route(const net::Address& source, const ruleset::StackSettings& settings,
+  bool has_rules() const;
+  std::string refusal_by_route(const Routes& routes, const net::Address& source,
+                               const ruleset::StackSettings& settings,
                                std::string_view device) const;
+  std::string refusal_by_some(Frame& frame, const Routes& routes, const net::Address& source,
+                              const ruleset::StackSettings& settings) const;
   // By what is behind the devices, where no route is known; by the routes where they are.
-  bool is_reached_by(const net::Address& source, std::string_view device) const;
+  bool is_reached_by(const Routes& routes, const net::Address& source,
+                     std::string_view device) const;
 
   const ruleset::Host& host_;
   const Routes& routes_;

@@ -361,6 +361,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.expects = flow.expects;
   entry.helper = flows_.number_of(flow.helper);
   entry.masters_helper = flow.masters_helper;
+  entry.began_ns = options.now_ns;
   give_timeouts(entry, flow, options.now_ns);
   entry.came_by = flows_.number_of(frame.in_device);
   entry.left_by = flows_.number_of(frame.leaves_by);

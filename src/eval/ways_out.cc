@@ -18,7 +18,12 @@ constexpr const char* kRefusedByRules = "a rule of `ip rule`, or its route, refu
 // Without routes: by what is behind the devices. Where rules choose among routes, or a running
 // machine's are not modelled, these may also lead nowhere, or the rules refuse it: then nothing.
 std::optional<std::string> WaysOut::choose(Frame& frame, const net::Address& to) const {
-  const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
+  std::vector<ruleset::Interface> ways = routes_.devices_by_rules(to);
+  if (ways.empty()) ways = interfaces_towards(host_, to);
+  if (is_link_local(to) && !frame.in_device.empty()) {
+    ways.resize(1);
+    ways.front().device = frame.in_device;
+  }
   const bool may_be_refused = host_.has_routing_rules || !host_.local_routes.empty();
   const std::size_t count = ways.size() + (may_be_refused ? 1 : 0);
   const std::size_t chosen = count == 1 ? 0 : frame.choices->choose(count);
@@ -36,9 +41,9 @@ std::optional<std::string> WaysOut::choose(Frame& frame, const net::Address& to)
 }
 
 // fib_select_multipath(), fib6_table_lookup(), fib6_select_path().
-Routes::Answer WaysOut::choose_route(Frame& frame, const net::Address& to, std::string_view came_by,
-                                     std::string_view device) const {
-  std::vector<const ruleset::Route*> for_some = routes_.for_some(to);
+Routes::Answer WaysOut::choose_route(Frame& frame, const Routes& routes, const net::Address& to,
+                                     std::string_view came_by, std::string_view device) const {
+  std::vector<const ruleset::Route*> for_some = routes.for_some(to);
   std::erase_if(for_some, [&](const ruleset::Route* route) {
     return !device.empty() && route->device != device;
   });
@@ -56,8 +61,8 @@ Routes::Answer WaysOut::choose_route(Frame& frame, const net::Address& to, std::
          .is = std::move(is)});
     if (taken != 0) return Routes::answer(*for_some[taken - 1]);
   }
-  const std::vector<const ruleset::Route*> ways = routes_.ways(to, came_by, device);
-  if (ways.empty()) return routes_.towards(to, device);
+  const std::vector<const ruleset::Route*> ways = routes.ways(to, came_by, device);
+  if (ways.empty()) return routes.towards(to, device);
   if (ways.size() == 1) return Routes::answer(*ways.front());
   const Routes::Answer chosen = Routes::answer(*ways[frame.choices->choose(ways.size())]);
   frame.conditions.push_back(
@@ -66,22 +71,28 @@ Routes::Answer WaysOut::choose_route(Frame& frame, const net::Address& to, std::
   return chosen;
 }
 
+Routes WaysOut::asked_by(Frame& frame) const {
+  if (!frame.mark_is_set && routes_.ask_marks(frame.ipv6)) frame.reads.mark = true;
+  return routes_.as_asked_by(asker_of(frame));
+}
+
 // The device that a packet for another host leaves by: the asker's word, else the routes'.
 bool WaysOut::find(Frame& frame, Journey& journey) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const Routes routes = asked_by(frame);
   if (!frame.packet->out_device.empty()) {
     frame.leaves_by = frame.packet->out_device;
-    frame.route = routes_.find_by(to, frame.leaves_by);
+    frame.route = routes.find_by(to, frame.leaves_by);
     return true;
   }
-  if (!routes_.known()) {
+  if (!routes.known()) {
     const auto device = choose(frame, to);
     if (!device) journey.hooks.push_back(stopped_by_stack(Hook::Forward, kRefusedByRules));
     if (device) frame.leaves_by = frame.way_out = *device;
     return device.has_value();
   }
   const Routes::Answer answer = choose_route(
-      frame, to, frame.in_device, is_link_local(to) ? frame.in_device : std::string_view());
+      frame, routes, to, frame.in_device, is_link_local(to) ? frame.in_device : std::string_view());
   if (answer.error != nullptr) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, answer.error));
     return false;
@@ -101,18 +112,19 @@ const char* WaysOut::again(Frame& frame) const {
     return "it is routed again, and the loopback has no route to a link's address";
   }
   if (is_link_local(to) || to_group) return nullptr;
+  const Routes routes = asked_by(frame);
   const bool here =
       own_.delivered.contains(to) || !is_for_another_host(frame.bytes, frame.ipv6, own_);
-  if (here || routes_.leads_here(to)) {
+  if (here || routes.leads_here(to)) {
     frame.leaves_by = kLoopbackDevice;
     return nullptr;
   }
   std::optional<std::string> device;
-  if (!routes_.known()) {
+  if (!routes.known()) {
     device = choose(frame, to);
     if (!device) return kRefusedByRules;
   } else {
-    const Routes::Answer answer = choose_route(frame, to, {}, {});
+    const Routes::Answer answer = choose_route(frame, routes, to, {}, {});
     if (answer.error != nullptr) return answer.error;
     device = answer.route->device;
   }

@@ -30,8 +30,9 @@ class WaysOut {
  private:
   bool takes_loopback_source(Frame& frame, std::string_view device) const;
   std::optional<std::string> choose(Frame& frame, const net::Address& to) const;
-  Routes::Answer choose_route(Frame& frame, const net::Address& to, std::string_view came_by,
-                              std::string_view device) const;
+  Routes asked_by(Frame& frame) const;
+  Routes::Answer choose_route(Frame& frame, const Routes& routes, const net::Address& to,
+                              std::string_view came_by, std::string_view device) const;
 
   const ruleset::Host& host_;
   const Routes& routes_;

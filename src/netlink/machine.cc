@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <linux/fib_rules.h>
 #include <linux/icmpv6.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
@@ -23,6 +22,7 @@
 #include <vector>
 
 #include "netlink/route_dump.h"
+#include "netlink/routing_rules.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -153,61 +153,6 @@ Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine
                          machine.leases.push_back({{*own, header.ifa_prefixlen}, device->second});
                        }
                      });
-}
-
-// Whether `ip rule` lists this one on a machine where nobody added any: look up the tables local,
-// main and default, whatever the packet is.
-bool is_kernels_own(const fib_rule_hdr& rule, const AttributeMap& attributes) {
-  for (const auto& [type, payload] : attributes) {
-    const bool harmless = type == FRA_TABLE || type == FRA_PRIORITY || type == FRA_PROTOCOL ||
-                          type == FRA_SUPPRESS_PREFIXLEN || type == FRA_SUPPRESS_IFGROUP ||
-                          type == FRA_PAD;
-    if (!harmless) return false;
-  }
-  const std::uint32_t table = number(attributes, FRA_TABLE, rule.table);
-  constexpr std::uint32_t kNone = 0xffffffff;
-  return rule.action == FR_ACT_TO_TBL && (rule.flags & FIB_RULE_INVERT) == 0 && rule.tos == 0 &&
-         rule.src_len == 0 && rule.dst_len == 0 &&
-         number(attributes, FRA_SUPPRESS_PREFIXLEN, kNone) == kNone &&
-         number(attributes, FRA_SUPPRESS_IFGROUP, kNone) == kNone &&
-         (table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT);
-}
-
-struct RoutingRules {
-  // False: routes are looked up otherwise than by these tables: by a rule more, one less, or in
-  // another order. A kernel without IPv6 has no rules for it.
-  bool as_usual = true;
-  bool local_first = true;  // whatever comes then
-};
-
-Result<RoutingRules> read_routing_rules(RouteDumper& dumper) {
-  RoutingRules rules;
-  for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
-    std::map<std::uint32_t, std::uint32_t> tables;  // by preference
-    std::map<std::uint32_t, bool> own;
-    TRY(dumper.dump(RTM_GETRULE, sizeof(fib_rule_hdr), family, "routing rules",
-                    [&](const nlmsghdr& message) {
-                      const auto& rule = header_of<fib_rule_hdr>(message);
-                      const AttributeMap attributes = attributes_of<fib_rule_hdr>(message);
-                      const bool is_own = is_kernels_own(rule, attributes);
-                      rules.as_usual &= is_own;
-                      own.emplace(number(attributes, FRA_PRIORITY), is_own);
-                      tables.emplace(number(attributes, FRA_PRIORITY),
-                                     number(attributes, FRA_TABLE, rule.table));
-                    }));
-    std::vector<std::uint32_t> order;
-    for (const auto& [preference, table] : tables) order.push_back(table);
-    constexpr std::array<std::uint32_t, 3> kUsual{RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT};
-    const bool has_both =
-        order.size() >= 2 && std::equal(order.begin(), order.begin() + 2, kUsual.begin());
-    const bool is_usual =
-        has_both && (order.size() == 2 || (order.size() == 3 && order[2] == kUsual[2]));
-    const bool has_none = family == AF_INET6 && order.empty();
-    rules.as_usual &= is_usual || has_none;
-    rules.local_first &=
-        has_none || (!order.empty() && order.front() == RT_TABLE_LOCAL && own.begin()->second);
-  }
-  return rules;
 }
 
 // A route, or one of its next hops, as the kernel has it.
@@ -394,11 +339,11 @@ bool is_learned(std::uint8_t protocol) {
 // `uplinks`: devices by which routers to everywhere are reached.
 Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& machine,
                          Indexes& uplinks) {
-  const auto plain = read_routing_rules(dumper);
-  if (!plain) return std::unexpected(plain.error());
-  bool whole = plain->as_usual;  // by longest prefixes, each next hop apart
+  auto rules = read_routing_rules(dumper);
+  if (!rules) return std::unexpected(rules.error());
+  bool whole = true;  // by longest prefixes, each next hop apart
   bool has_several = false;
-  machine.has_routing_rules = !plain->as_usual;
+  machine.has_routing_rules = !rules->as_usual;
   const HopObjects objects = read_hop_objects(dumper);
   std::vector<Route> alive;
   std::vector<Route> for_some;
@@ -443,15 +388,20 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
     }));
   }
   const auto is_local = [](const Route& route) { return route.table == RT_TABLE_LOCAL; };
-  whole &= std::ranges::none_of(for_some, is_local);
+  const bool local_for_all = std::ranges::none_of(for_some, is_local);
+  whole &= local_for_all;
   has_several |= has_alike(alive);
-  if (whole && !has_several && for_some.empty()) machine.routes = alive;
-  if (whole) {
+  if (whole && rules->as_usual) {
+    if (!has_several && for_some.empty()) machine.routes = alive;
     machine.routes_by_hop = std::move(alive);
     machine.routes_for_some = std::move(for_some);
-  } else if (plain->local_first && std::ranges::none_of(for_some, is_local)) {
+    return {};
+  }
+  if (rules->local_first && local_for_all) {
     std::ranges::copy_if(alive, std::back_inserter(machine.local_routes), is_local);
   }
+  if (!rules->as_usual) machine.routing_rules = std::move(rules->all);
+  if (whole && for_some.empty()) machine.ruled_routes = std::move(alive);
   return {};
 }
 

@@ -43,10 +43,12 @@ struct Machine {
   std::optional<std::vector<ruleset::Route>> routes;
   // The same, with routes by several next hops: each of these apart.
   std::optional<std::vector<ruleset::Route>> routes_by_hop;
-  std::vector<ruleset::Route> routes_for_some;  // beside these: Host::routes_for_some
-  std::vector<ruleset::Route> local_routes;     // where these are absent: Host::local_routes
-  bool has_routing_rules = false;               // beside the kernel's own
-  bool has_added_local_routes = false;          // of IPv4 and type local, by a program
+  std::vector<ruleset::Route> routes_for_some;      // beside these: Host::routes_for_some
+  std::vector<ruleset::Route> local_routes;         // where these are absent: Host::local_routes
+  bool has_routing_rules = false;                   // beside the kernel's own
+  std::vector<ruleset::RoutingRule> routing_rules;  // then: Host::routing_rules, ruled_routes
+  std::vector<ruleset::Route> ruled_routes;
+  bool has_added_local_routes = false;  // of IPv4 and type local, by a program
   // Of every table, each next hop apart, whatever a rule or a type of service must be for it: where
   // `routes` is absent a packet goes by one of these.
   std::vector<ruleset::Route> possible_routes;

@@ -143,6 +143,8 @@ Result<ruleset::Host> this_host(NextHops hops) {
   if (hops == NextHops::Several) {
     host.routes_for_some = std::move(machine->routes_for_some);
     host.local_routes = std::move(machine->local_routes);
+    host.routing_rules = std::move(machine->routing_rules);
+    host.ruled_routes = std::move(machine->ruled_routes);
   }
   host.has_routing_rules = machine->has_routing_rules;
   host.has_added_local_routes = machine->has_added_local_routes;

@@ -566,6 +566,16 @@ struct Described<Route> {
 };
 
 template <>
+struct Described<RoutingRule> {
+  static constexpr std::array kFields{
+      required<&RoutingRule::from>("from"),           required<&RoutingRule::to>("to"),
+      optional<&RoutingRule::in_device>("in_device"), optional<&RoutingRule::mark>("mark"),
+      optional<&RoutingRule::mask>("mask"),           optional<&RoutingRule::inverted>("inverted"),
+      required<&RoutingRule::table>("table"),         optional<&RoutingRule::at_least>("at_least"),
+      optional<&RoutingRule::asks_more>("asks_more")};
+};
+
+template <>
 struct Described<JoinedGroup> {
   static constexpr std::array kFields{required<&JoinedGroup::device>("device"),
                                       required<&JoinedGroup::group>("group"),
@@ -629,6 +639,8 @@ struct Described<Host> {
       optional<&Host::routes_for_some>("routes_for_some"),
       optional<&Host::local_routes>("local_routes"),
       optional<&Host::has_routing_rules>("has_routing_rules"),
+      optional<&Host::routing_rules>("routing_rules"),
+      optional<&Host::ruled_routes>("ruled_routes"),
       optional<&Host::has_added_local_routes>("has_added_local_routes"),
       optional<&Host::forwards_ipv4>("forwards_ipv4"),
       optional<&Host::forwards_ipv6>("forwards_ipv6"),

@@ -86,6 +86,21 @@ struct Route {
   bool operator==(const Route&) const = default;
 };
 
+// A rule of `ip rule`: the packets that it is for are looked up in its table, and by the next rule
+// where that has no route for them.
+struct RoutingRule {
+  net::Prefix from;
+  net::Prefix to;
+  std::string in_device{};  // "": any
+  std::uint32_t mark = 0;   // of the bits in `mask`
+  std::uint32_t mask = 0;
+  bool inverted = false;  // it is for all the others
+  std::uint32_t table = 0;
+  std::uint32_t at_least = 0;  // suppress_prefixlength and one: shorter prefixes do not count
+  bool asks_more = false;      // or does something else: not modelled
+  bool operator==(const RoutingRule&) const = default;
+};
+
 // net.netfilter.nf_conntrack_*, with the kernel's defaults. Timeouts in seconds.
 struct ConntrackSettings {
   bool tcp_loose = true;
@@ -157,6 +172,10 @@ struct Host {
   std::vector<Route> local_routes{};
   // Routes are absent because rules (`ip rule`) say by which tables a packet is routed, if at all.
   bool has_routing_rules = false;
+  // These, of both families in their order; and the routes of all tables, among which they choose,
+  // if these are plain. Empty: not known.
+  std::vector<RoutingRule> routing_rules{};
+  std::vector<Route> ruled_routes{};
   // A program has added a route of type local: the kernel then looks up every IPv4 source.
   bool has_added_local_routes = false;
   bool forwards_ipv4 = false;

@@ -33,6 +33,7 @@
 #include "options.h"
 #include "print/print.h"
 #include "random.h"
+#include "routing_on_trial.h"
 #include "ruleset_random.h"
 #include "ruleset_text.h"
 #include "sandbox/sandbox.h"
@@ -51,6 +52,7 @@ constexpr std::array<std::string_view, 3> kSources{"text", "expressions", "iptab
 struct Arguments {
   enum class From : std::uint8_t { Text, Expressions, Iptables } from = From::Text;
   bool forwards = false;  // the host on trial is a router
+  bool ruled = false;     // rules of `ip rule` choose its routes
   std::string saved;      // the rules of one host, in a file; no packet may be undecided
   std::uint64_t rulesets = 500;
   std::uint64_t packets = 400;  // of each
@@ -73,6 +75,11 @@ std::optional<Arguments> parse(int count, char** words) {
   }
   if (count > 1 && std::string_view(words[1]) == "--forwards") {
     arguments.forwards = true;
+    --count;
+    ++words;
+  }
+  if (count > 1 && std::string_view(words[1]) == "--ruled") {
+    arguments.ruled = true;
     --count;
     ++words;
   }
@@ -249,9 +256,9 @@ class Runner {
   template <class Source>
   bool judge(const Source& source, std::uint64_t seed) {
     const std::string again =
-        fmt::format("{} --from {}{}{} --seed {} --only ", program_,
+        fmt::format("{} --from {}{}{}{} --seed {} --only ", program_,
                     kSources[static_cast<std::size_t>(arguments_.from)],
-                    arguments_.forwards ? " --forwards" : "",
+                    arguments_.forwards ? " --forwards" : "", arguments_.ruled ? " --ruled" : "",
                     arguments_.saved.empty() ? "" : " --saved " + arguments_.saved, seed);
     // Settings that are not modelled (bc_forwarding, source routes) are no saved host's.
     constexpr std::uint64_t kUsual = 0;
@@ -259,7 +266,14 @@ class Runner {
       broken(chosen.error(), again + "0");
       return false;
     }
-    auto trial = Trial::open(source, host_);
+    ruleset::Host asked = host_;
+    if (arguments_.ruled) {
+      if (auto chosen = choose_routing_rules(asked, seed); !chosen) {
+        broken(chosen.error(), again + "0");
+        return false;
+      }
+    }
+    auto trial = Trial::open(source, asked);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
       ++refused_;
       if (std::getenv("SHOW_REFUSALS") != nullptr) {
@@ -293,7 +307,7 @@ class Runner {
       give_tcp_options(question, seed + number);
       if (arguments_.from != Arguments::From::Text) dress(question, host_, seed + number);
       if (arguments_.from == Arguments::From::Iptables) dress_for_iptables(question, seed + number);
-      if (question.outbound && !send_by_routes(question, routes)) continue;
+      if (question.outbound && (arguments_.ruled || !send_by_routes(question, routes))) continue;
       if (!is_sent_as_asked(question) || !is_carried(host_, question)) continue;
       if (bears_what_a_frame_does_not(question)) continue;
       auto answers = (*trial)->ask(question);
@@ -334,7 +348,7 @@ class Runner {
                  (*trial)->comparison().describe(answers->seen));
       fmt::print("  again: {}{}\n", again, number);
       trial->reset();
-      print_small(minimise(source, host_, question), question);
+      print_small(minimise(source, asked, question), question);
       return true;  // the ruleset's other packets would say the same
     }
     return true;

@@ -216,7 +216,58 @@ TEST_CASE("redirect leads to this host: the device's address, or the loopback's 
   sent.out_device = "wan";
   const Journey leaves = Evaluator(out, gateway()).send(sent);
   CHECK(address_at(leaves.after, ipv4::kDestination) == address("127.0.0.1"));
-  CHECK_EQ(leaves.after.out_device, "lo");
+  // There it comes in again, as the same packet.
+  CHECK(leaves.hooks.back().hook == Hook::Input);
+  CHECK_EQ(leaves.after.in_device, "lo");
+  const Journey left = Evaluator(out, gateway()).send(sent, {.follows_back = false});
+  CHECK_EQ(left.after.out_device, "lo");
+}
+
+TEST_CASE("of a packet that comes back input decides, by what its way out has found") {
+  Redirect nat;
+  nat.port_min = 1;
+  nat.flags = kPorts;
+  PacketFields packet = fields(6, 80);
+  packet.source = address("10.0.0.1");
+  packet.destination = address("8.8.8.8");
+  Packet sent = build(packet);
+  sent.out_device = "wan";
+  const auto by = [&](std::vector<Expr> exprs, Hook hook = Hook::Input) {
+    exprs.push_back(drop());
+    const auto rules =
+        one_table({nat_chain(Hook::Output, {Immediate{1, Value::be16(3128)}, nat}),
+                   base_chain({rule(std::move(exprs))}, hook, 0, VerdictCode::Accept)});
+    return Evaluator(rules, gateway()).send(sent).fate();
+  };
+  std::vector<std::uint8_t> loopback(16);
+  loopback[0] = 'l';
+  loopback[1] = 'o';
+  CHECK_EQ(by(destination_port_is(6, 3128)), Fate::Drop);
+  CHECK_EQ(by(destination_port_is(6, 3128), Hook::Prerouting), Fate::Drop);
+  CHECK_EQ(by(destination_port_is(6, 80)), Fate::Accept);
+  CHECK_EQ(by({load_meta(MetaKey::IifName), is(bytes_value(loopback))}), Fate::Drop);
+  CHECK_EQ(by({load_ct(CtKey::State), is(Value::host_u32(ct_state::kNew))}), Fate::Drop);
+}
+
+TEST_CASE("of several addresses that fit, later packets of other flows do not hang on one") {
+  Redirect nat;
+  Host on = gateway();
+  on.routes->push_back(
+      {.to = prefix("10.0.0.2"), .type = RouteType::Local, .device = "eth0", .table = 255});
+  auto exprs = destination_port_is(6, 80);
+  exprs.push_back(nat);
+  const auto rules = one_table({nat_chain(Hook::Prerouting, std::move(exprs))});
+  Evaluator evaluator(rules, on);
+  const auto ways = [&](const char* source, std::uint16_t port) {
+    PacketFields packet = fields(6, port);
+    packet.source = address(source);
+    packet.destination = address("8.8.8.8");
+    return evaluator.next(arriving(packet), Direction::Arrive).ways;
+  };
+  CHECK_EQ(ways("10.0.0.7", 80).size(), 2);
+  CHECK(ways("10.0.0.8", 81).front().conditions.empty());
+  CHECK(ways("10.0.0.7", 81).front().conditions.empty());
+  CHECK_FALSE(ways("10.0.0.7", 80).front().conditions.empty());
 }
 
 TEST_CASE("the original tuple stays, the reply's and the status change") {

@@ -167,6 +167,48 @@ TEST_CASE("connections that have ended are not counted") {
   CHECK_EQ(ways[2].fate(), Fate::Drop);
 }
 
+TEST_CASE("a set looks for connections that have ended by itself, between two of the same ends") {
+  Set counts;
+  counts.name = "s";
+  counts.key = {{DataType::Ipv4Address, 4}};
+  counts.dynamic = true;
+  counts.size = 8;
+  Dynset dynset;
+  dynset.op = DynsetOp::Add;
+  dynset.set = "s";
+  dynset.exprs = {Connlimit{.count = 1, .over = true}};
+  const auto udp = [](bool back, std::uint16_t port) {
+    PacketFields packet = fields(17, port);
+    packet.source_port = 4000;
+    if (back) {
+      std::swap(packet.source, packet.destination);
+      std::swap(packet.source_port, packet.destination_port);
+    }
+    if (!back) return arriving(packet);
+    Packet sent = build(packet);
+    sent.out_device = "eth0";
+    return sent;
+  };
+  for (const bool in_set : {true, false}) {
+    std::vector<Expr> exprs{load_network(12, 4)};
+    if (in_set) exprs.emplace_back(dynset);
+    if (!in_set) exprs.emplace_back(Connlimit{.count = 1, .over = true});
+    exprs.push_back(drop());
+    auto chain = base_chain({rule(std::move(exprs))}, Hook::Input, 0, VerdictCode::Accept);
+    Run run(one_table({std::move(chain)}, in_set ? std::vector{counts} : std::vector<Set>{}));
+    CHECK(run.accepts(udp(false, 53), kSecond));
+    // It has timed out, and the other end begins one between the same two.
+    const Options later{.keep_state = true, .now_ns = 60 * kSecond};
+    CHECK_EQ(run.evaluator.send(udp(true, 53), later).fate(), Fate::Accept);
+    const auto ways =
+        run.evaluator
+            .next(udp(false, 54), Direction::Arrive, {.keep_state = true, .now_ns = 61 * kSecond})
+            .ways;
+    CHECK_EQ(ways.size(), in_set ? 2 : 1);
+    CHECK_EQ(ways.back().fate(), Fate::Drop);
+  }
+}
+
 Set per_source(std::uint32_t size, std::uint64_t timeout_ms = 0) {
   Set set;
   set.name = "s";
