@@ -1,7 +1,5 @@
 // rolewall lint: what the parser and the resolver can tell, and which rules do nothing.
 
-#include "policy/lint.h"
-
 #include <fmt/format.h>
 
 #include "apply/apply.h"
@@ -39,6 +37,7 @@ Result<void> lint_beside_others(const LintOptions& options, LoadedSite& site) {
   auto there =
       options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
   if (!there) return std::unexpected(there.error());
+  say_beside(there->beside);
   const bool is_named = options.host.empty() && policy::find_host(site.policy, there->host.name);
   const auto host = choose_host(site.policy, is_named ? there->host.name : options.host);
   if (!host) return std::unexpected(host.error());
@@ -53,9 +52,8 @@ int run(const LintOptions& options) {
   if (!site) return report(site.error());
   const bool wrong = site->diagnostics.has_errors();
   if (!wrong) {
-    policy::lint(site->policy, site->date, site->diagnostics);
     ask::Site asked(site->policy, site->date);
-    ask::lint_exactly(site->policy, site->date, asked, site->diagnostics);
+    ask::lint(site->policy, site->date, asked, site->diagnostics);
     if (const auto done = lint_beside_others(options, *site); !done) return report(done.error());
     site->diagnostics.sort();
   }
