@@ -381,9 +381,9 @@ std::string in_words(const Event& event) {
   const auto generation = [](Number number) {
     return number ? fmt::format("generation {}", *number) : std::string("nothing");
   };
-  const std::string back = event.to
-                               ? fmt::format("generation {} is in force again", *event.to)
-                               : std::string("the table was removed: none was in force before");
+  const std::string back =
+      event.to ? fmt::format("generation {} is in force again", *event.to)
+               : std::string("the table was removed, since none was in force before");
   switch (event.kind) {
     case EventKind::Applied:
       return fmt::format("{} was applied: {}", generation(event.to), event.why);

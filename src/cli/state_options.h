@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "apply/apply.h"
+#include "apply/state_files.h"
 #include "apply/systemd.h"
 #include "apply/watch.h"
 #include "cli/printed_commands.h"
@@ -117,9 +118,10 @@ inline Result<std::optional<std::chrono::seconds>> confirm_within(const std::str
 
 // How each verb begins that changes something: what was not confirmed in time and is in force
 // still, since the process that should have rolled it back is dead, is rolled back now, and that is
-// said.
+// said. Why nothing of the directory is read, the verb itself says.
 inline void carry_out_overdue(const std::string& state_directory) {
   const auto done = apply::rollback_expired(state_directory);
+  if (!done && !apply::list_state_folder(state_directory, "")) return;
   if (!done) render_notes({done.error().message});
   if (done && *done) render_notes({apply::in_words(**done)});
 }

@@ -38,16 +38,16 @@ Result<std::vector<UdpPeer>> read_udp_peers(std::uint16_t port) {
     const bool from_here = is_own(original->from.address);
     const bool to_here = is_own(reply->from.address);
     const bool answered = (status_in(entry) & IPS_SEEN_REPLY) != 0;
-    const auto put = [&](const ConntrackTuple& arrives, bool began) {
+    const auto put = [&](const ConntrackTuple& arrives, const Endpoint& local, bool began) {
       if (arrives.to.port != port) return;
-      peers.push_back({.local = arrives.to,
+      peers.push_back({.local = local,
                        .peer = arrives.from,
                        .began = began,
                        .answered = answered,
                        .is_here = from_here && to_here});
     };
-    if (!from_here || to_here) put(*original, true);
-    if (from_here) put(*reply, false);
+    if (!from_here || to_here) put(*original, reply->from, true);
+    if (from_here) put(*reply, original->from, false);
   }));
   return peers;
 }

@@ -13,7 +13,7 @@ namespace rolewall::netlink {
 
 // With whom this host speaks UDP from one of its ports, whichever side began.
 struct UdpPeer {
-  Endpoint local;
+  Endpoint local;  // of the socket, whatever was translated
   Endpoint peer;
   bool began = false;     // the peer
   bool answered = false;  // both sides have sent

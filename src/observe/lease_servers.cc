@@ -52,10 +52,11 @@ void add_kept(const char* folder, std::string_view end, Reader read,
               const std::set<net::Address>& lent, std::set<net::Address>& found) {
   constexpr std::size_t kLargest = std::size_t{1} << 20;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (!entry.path().filename().string().ends_with(end)) continue;
-    if (const auto text = read_file(entry.path().string(), kLargest))
-      found.merge(read(*text, lent));
+  std::filesystem::directory_iterator at(folder, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    const std::string path = at->path().string();
+    if (!path.ends_with(end)) continue;
+    if (const auto text = read_file(path, kLargest)) found.merge(read(*text, lent));
   }
 }
 

@@ -148,7 +148,8 @@ std::set<std::uint16_t> ports_within(const std::set<std::uint64_t>& held) {
 // A tunnel's other end may be a program of this host's, which carries it on: sslh and haproxy
 // before it, stunnel and wstunnel behind.
 void follow_relays(Tunnel& tunnel, const std::set<std::uint64_t>& held) {
-  std::set<std::uint16_t> ports = ports_within(held);
+  std::set<std::uint16_t> ports;
+  if (!held.empty()) ports = ports_within(held);
   std::erase_if(tunnel.flows, [&](const OuterFlow& flow) {
     const bool is_within = net::is_loopback(flow.remote);
     if (is_within && flow.remote_port != 0) ports.insert(flow.remote_port);

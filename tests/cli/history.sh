@@ -142,7 +142,7 @@ apply --confirm 1h
 expect_status 0
 with_state rollback
 expect_status 0
-expect_out "rolled back: table inet rolewall was removed: none was in force before"
+expect_out "rolled back: table inet rolewall was removed, since none was in force before"
 with_state status
 expect_out "nothing: disabled at"
 refuse_out "nothing yet"

@@ -45,6 +45,13 @@ for entry in "" generations generations/1 generations/1/snapshot.json generation
   chmod o+w "lib/state/$entry"
   distrusted "everybody can write the"
 done
+# It is said once.
+restore
+chown nobody lib
+with_state ban 192.0.2.8
+[ "$status" != 0 ] || complain "it was recorded"
+[ "$(grep -c "belongs to user" "$scratch/err")" = 1 ] || complain "it is not said once"
+refuse_err "taken to wait"
 # Sticky: nobody takes ours away, and what others put there is not believed.
 restore
 chmod 1777 lib/state
