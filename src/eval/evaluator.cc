@@ -130,16 +130,20 @@ void Evaluator::Machine::route(const Received& received, Frame& frame, const Opt
   const Packet& packet = *frame.packet;
   // A bridge asks no routes (br_nf_forward_ip()).
   const bool foreign = packet.is_bridged || (!received.routed && is_foreign(frame));
-  const bool passes_on = packet.is_bridged || (foreign && arrivals_.may_forward(frame));
-  const Hook next = passes_on ? Hook::Forward : Hook::Input;
+  // A bridge asks IPv6's routes whether or not the host forwards (ip6_route_input()).
+  const bool has_route = received.by_bridge && frame.ipv6 && foreign && !packet.is_bridged;
+  bool passes_on =
+      packet.is_bridged || (foreign && !has_route && arrivals_.may_forward(frame, frame.in_device));
   if (auto refused = groups_.refusal(frame, journey)) {
     journey.hooks.push_back(std::move(*refused));
     return;
   }
-  // A bridge asks IPv6's routes whether or not the host forwards (ip6_route_input()).
-  const bool looks_up = passes_on || (received.by_bridge && frame.ipv6 && foreign);
-  if (!looks_up && frame.ipv6 && foreign && stop(next, kNotForThisHost)) return;
+  const bool looks_up = passes_on || has_route;
+  if (!looks_up && frame.ipv6 && foreign && stop(Hook::Input, kNotForThisHost)) return;
   if (looks_up && !ways_out_.find(frame, journey)) return;
+  // What has its route already counts as of the route's device (ip6_rcv_core(): IP6CB(skb)->iif).
+  if (has_route) passes_on = arrivals_.may_forward(frame, frame.leaves_by);
+  const Hook next = passes_on ? Hook::Forward : Hook::Input;
   const bool sent_on = received.by_bridge && looks_up && frame.leaves_by == frame.in_device;
   // What else is for this host (an address of all its network's routers, a broadcast) the routes
   // know better than its addresses.

@@ -81,6 +81,33 @@ TEST_CASE("without br_netfilter the IP stack passes it on, and counts the hop") 
   CHECK(journey.conditions.empty());
 }
 
+// The host does not forward, but for one of its two devices (force_forwarding).
+Fate translated_elsewhere(std::string_view forwards) {
+  Host on = switching(true);
+  on.forwards_ipv4 = on.forwards_ipv6 = false;
+  Interface& other = on.interfaces.emplace_back();
+  other.name = other.device = "eth1";
+  for (Interface& interface : on.interfaces) {
+    interface.settings.emplace().forwards_ipv6 = interface.device == forwards;
+  }
+  Route& route = on.routes->emplace_back();
+  route.to = prefix("2001:db8:1::/64");
+  route.device = "eth1";
+  Ruleset rules = translating_to("2001:db8:1::5");
+  std::get<Nat>(rules.tables[0].chains[0].rules[0].exprs[1]).family = 10;
+  PacketFields made = fields(6, 80);
+  made.source = address("2001:db8::5");
+  made.destination = address("2001:db8::1");
+  Packet packet = arriving(made);
+  packet.in_device = "br0";
+  return Evaluator(rules, on).arrive(packet).fate();
+}
+
+TEST_CASE("of IPv6 a route that the bridge has found counts as its device's") {
+  CHECK_EQ(translated_elsewhere("eth1"), Fate::Accept);
+  CHECK_EQ(translated_elsewhere("br0"), Fate::Stack);
+}
+
 TEST_CASE("where it is not known whether the bridge asks, both are tried") {
   const Host on = switching(std::nullopt);
   const Ruleset rules = translating_to(kGuest);
