@@ -1,7 +1,8 @@
 #!/bin/sh
 # Compares the policies with those of the base commit: which packets are newly accepted or denied. The result becomes a
 # comment of the pull request (one, which is changed with each push); where the token may not write (a pull request from a
-# fork), it goes to the step's summary. A difference is no failure.
+# fork), it goes to the step's summary. A difference is no failure, nor is it one if the base's policies have errors: what is
+# right or wrong with the policies themselves the check says.
 #
 #   ROLEWALL_POLICIES   their directory (default: policies)
 #   ROLEWALL_BASE       the base commit
@@ -28,7 +29,13 @@ else
   rolewall diff "$folder/base/$policies" "$policies" --format markdown >"$folder/diff.md" 2>"$folder/errors" || status=$?
   if [ "$status" -gt 1 ]; then
     cat "$folder/errors" >&2
-    exit "$status"
+    # Against themselves they can be compared: so it is the base that cannot.
+    rolewall diff "$policies" "$policies" >/dev/null 2>&1 || exit "$status"
+    {
+      echo "The base's policies have errors, so nothing can be compared with them:"
+      echo
+      sed 's/^/    /' "$folder/errors"
+    } >"$folder/diff.md"
   fi
   # The base is a folder of this run alone.
   sed -i "s#$folder/base/#base:#g" "$folder/diff.md"

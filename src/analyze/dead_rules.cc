@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "analyze/first_match.h"
+#include "analyze/host_lists.h"
 #include "analyze/site_rules.h"
 #include "analyze/witness.h"
 #include "net/protocol.h"
@@ -15,7 +16,7 @@
 namespace rolewall::analyze {
 namespace {
 
-using Steps = std::vector<Denotation::Step>;
+using Steps = HostLists::Steps;
 
 class Uses {
  public:
@@ -26,7 +27,8 @@ class Uses {
         meanings_(space.meanings),
         d_(space.diagrams),
         space_(space.packets),
-        denotation_(*host.denotation) {}
+        denotation_(*host.denotation),
+        lists_(space, host) {}
 
   std::vector<RuleUse> find() {
     early();
@@ -47,7 +49,7 @@ class Uses {
          {policy::Direction::Inbound, policy::Direction::Outbound, policy::Direction::Forward}) {
       if (host_.rules(way).empty()) continue;
       const bool sends = way == policy::Direction::Outbound;
-      Diagram realm = sends ? sent() : arriving();
+      Diagram realm = sends ? lists_.sent() : lists_.arriving();
       if (!sends) realm = d_.both(realm, by_device_of(denied.machine, Part::InDevice));
       if (way != policy::Direction::Inbound) {
         realm = d_.both(realm, by_device_of(denied.machine, Part::OutDevice));
@@ -55,8 +57,8 @@ class Uses {
         realm = d_.both(realm, denotation_.to(host_.host->all_addresses()));
       }
       Steps steps = denotation_.steps(way, nullptr);
-      if (!sends) steps = after_early(std::move(steps));
-      FirstMatch first = first_of(steps, realm);
+      if (!sends) steps = lists_.after_early(std::move(steps));
+      FirstMatch first = lists_.first_of(steps, realm);
       for (std::size_t i = 0; i < steps.size(); ++i) {
         if (steps[i].rule == nullptr || steps[i].rule->action != policy::Action::Accept) continue;
         const Diagrams::Passing passing(d_);
@@ -73,7 +75,7 @@ class Uses {
     for (const ruleset::Interface& interface : machine.interfaces) {
       if (interface.device != "lo") all.push_back(denotation_.by(part, interface.device));
     }
-    return all.empty() ? d_.complement(is_local(part)) : d_.union_of(std::move(all));
+    return all.empty() ? d_.complement(lists_.is_local(part)) : d_.union_of(std::move(all));
   }
 
   void add_in_vain(std::vector<AcceptedInVain>& all, const policy::Rule& rule, FirstMatch& first,
@@ -97,135 +99,31 @@ class Uses {
     }
   }
 
-  Diagram own(bool source) {
-    std::vector<net::Prefix> single;
-    for (const auto* list : {&host_.host->addresses, &host_.host->virtual_addresses}) {
-      for (const net::Prefix& prefix : *list) {
-        if (prefix.length == net::address_bits(prefix.address)) single.push_back(prefix);
-      }
-    }
-    const net::AddressSet set = net::AddressSet::from(single);
-    return source ? denotation_.from(set) : denotation_.to(set);
-  }
-
-  Diagram is_local(Part part) { return denotation_.by(part, "lo"); }
-
-  // A socket has both owners.
-  Diagram possible(Diagram set) {
-    return d_.minus(set,
-                    d_.both(d_.where(space_.has_group(), 1, 1), d_.where(space_.has_user(), 0, 0)));
-  }
-
-  Diagram arriving() {
-    const Diagram forged = d_.minus(own(true), is_local(Part::InDevice));
-    return d_.minus(space_.first_packets(), forged);
-  }
-
-  Diagram sent() {
-    const net::AddressSet all = host_.host->all_addresses();
-    const Diagram linked = denotation_.from(net::AddressSet::from(
-        {*net::parse_prefix("169.254.0.0/16"), *net::parse_prefix("fe80::/10"),
-         *net::parse_prefix("127.0.0.0/8"), *net::parse_prefix("::1/128")}));
-    // Who has no address yet asks everybody on the link for one.
-    Diagram asks = d_.both(
-        denotation_.from(net::AddressSet::from(
-            {*net::parse_prefix("0.0.0.0/32"), *net::parse_prefix("::/128")})),
-        d_.both(denotation_.to(net::AddressSet::from(
-                    {*net::parse_prefix("255.255.255.255/32"), *net::parse_prefix("ff00::/8")})),
-                d_.either(space_.is(Part::Protocol, net::protocol::kUdp),
-                          space_.is(Part::Protocol, net::protocol::kIcmpv6))));
-    asks = d_.minus(asks, is_local(Part::OutDevice));
-    Diagram sources = d_.either(d_.either(denotation_.from(all), linked), asks);
-    if (all.ipv4.empty()) sources = d_.either(sources, space_.is_ipv4());
-    if (all.ipv6.empty()) sources = d_.either(sources, space_.is_ipv6());
-    const Diagram to_itself = d_.minus(own(false), is_local(Part::OutDevice));
-    return possible(d_.minus(d_.both(space_.first_packets(), sources), to_itself));
-  }
-
   void early() {
-    if (early_steps().empty()) return;
-    const Diagram forged = d_.minus(own(true), is_local(Part::InDevice));
-    ask(early_steps(), d_.minus(space_.packets(), forged), Direction::Arrive, false);
-  }
-
-  const Steps& early_steps() {
-    if (early_) return *early_;
-    early_ = denotation_.early_steps();
-    for (Denotation::Step& step : *early_) {
-      step.packets = d_.minus(step.packets, denotation_.not_early());
-    }
-    return *early_;
-  }
-
-  // What arrives has met the early rules before.
-  Steps after_early(Steps steps) {
-    steps.insert(steps.begin(), early_steps().begin(), early_steps().end());
-    return steps;
+    if (lists_.early_steps().empty()) return;
+    const Diagram forged = d_.minus(lists_.own(true), lists_.is_local(Part::InDevice));
+    ask(lists_.early_steps(), d_.minus(space_.packets(), forged), Direction::Arrive, false);
   }
 
   void ask_after_early(const Steps& steps, Diagram realm, bool ends) {
-    ask(after_early(steps), realm, Direction::Arrive, ends, early_steps().size());
-  }
-
-  // As the packet comes, and as each translation makes it.
-  std::vector<Denotation::Translating> translating(policy::Direction way) const {
-    std::vector<Denotation::Translating> all{nullptr};
-    if (way == policy::Direction::Outbound) return all;
-    for (const policy::EffectiveRule& each : host_.nat) {
-      if (!each.rule->translation->of_source()) all.push_back(each.rule);
-    }
-    return all;
-  }
-
-  // The packets to which this [[nat]] rule gives a new destination; null: those that keep theirs.
-  // The first that matches decides, also where a packet goes there already.
-  Diagram as_translated(Denotation::Translating by) {
-    Diagram before = kNothing;
-    Diagram anew = kNothing;
-    for (const Denotation::Step& step : denotation_.translations(false, Direction::Arrive)) {
-      const Diagram own = d_.minus(denotation_.translated_by(*step.rule), before);
-      if (step.rule == by) return own;
-      if (step.rule->expires) continue;  // as in items_of()
-      anew = d_.either(anew, own);
-      before = d_.either(before, step.packets);
-    }
-    return d_.complement(anew);
-  }
-
-  // What comes to the rules of the way.
-  Diagram realm_of(policy::Direction way, Denotation::Translating by) {
-    if (way == policy::Direction::Outbound) return sent();
-    Diagram realm = d_.both(arriving(), as_translated(by));
-    if (way == policy::Direction::Inbound) return d_.both(realm, denotation_.delivered(by));
-    // Other programs' translations (a container's published port) let what is written to the
-    // host itself be passed on; our own say where it goes.
-    if (by != nullptr) realm = d_.minus(realm, denotation_.delivered(by));
-    return d_.minus(realm,
-                    d_.either(denotation_.by(Part::OutDevice, ""), is_local(Part::InDevice)));
+    ask(lists_.after_early(steps), realm, Direction::Arrive, ends, lists_.early_steps().size());
   }
 
   void judged(policy::Direction way) {
     if (host_.rules(way).empty()) return;
-    for (const Denotation::Translating by : translating(way)) {
+    for (const Denotation::Translating by : lists_.translating(way)) {
       const Steps steps = denotation_.steps(way, by);
       if (way == policy::Direction::Outbound) {
-        ask(steps, realm_of(way, by), Direction::Send, true);
+        ask(steps, lists_.realm_of(way, by), Direction::Send, true);
       } else {
-        ask_after_early(steps, realm_of(way, by), true);
+        ask_after_early(steps, lists_.realm_of(way, by), true);
       }
     }
   }
 
-  // A connection's first packet alone is translated, and nothing that came over the loopback.
-  Diagram translatable(Diagram realm) {
-    const Diagram begins =
-        d_.where(space_.state(), ruleset::ct_state::kNew, ruleset::ct_state::kNew);
-    return d_.minus(d_.both(realm, begins), is_local(Part::InDevice));
-  }
-
   void destinations_translated() {
     const Steps steps = denotation_.translations(false, Direction::Arrive);
-    if (!steps.empty()) ask_after_early(steps, translatable(arriving()), false);
+    if (!steps.empty()) ask_after_early(steps, lists_.translatable(lists_.arriving()), false);
   }
 
   // Of what leaves: what was denied before has no source to be translated.
@@ -235,10 +133,11 @@ class Uses {
       const Steps steps = denotation_.translations(true, direction);
       if (steps.empty()) continue;
       std::vector<Diagram> leaving;
-      for (const Denotation::Translating by : translating(way)) {
+      for (const Denotation::Translating by : lists_.translating(way)) {
         Steps before = denotation_.steps(way, by);
-        if (direction == Direction::Arrive) before = after_early(std::move(before));
-        leaving.push_back(d_.both(translatable(realm_of(way, by)), denotation_.accepted(before)));
+        if (direction == Direction::Arrive) before = lists_.after_early(std::move(before));
+        leaving.push_back(
+            d_.both(lists_.translatable(lists_.realm_of(way, by)), denotation_.accepted(before)));
       }
       ask(steps, d_.union_of(std::move(leaving)), direction, false);
     }
@@ -257,32 +156,10 @@ class Uses {
     return step.rule != nullptr && !known_.settled.contains(step.rule);
   }
 
-  FirstMatch first_of(const Steps& steps, Diagram realm) {
-    std::vector<FirstMatch::Item> items;
-    for (const Denotation::Step& step : steps) {
-      // A rule that ends by itself keeps no other from being needed.
-      items.push_back({denotation_.matched(step), step.rule == nullptr || !step.rule->expires});
-    }
-    return {d_, std::move(items), realm, sides()};
-  }
-
-  // What tells most rules apart comes first.
-  FirstMatch::Sides sides() const {
-    const auto of = [&](Part part, FieldId word = 0) { return space_.field(part) + word; };
-    return {of(Part::Family),
-            {{{family::kIpv4,
-               {of(Part::Destination4), of(Part::Source4), of(Part::Transport2), of(Part::Protocol),
-                of(Part::Transport0), space_.state(), of(Part::InDevice), of(Part::OutDevice)}},
-              {family::kIpv6,
-               {of(Part::Destination6), of(Part::Destination6, 1), of(Part::Source6),
-                of(Part::Source6, 1), of(Part::Transport2), of(Part::Protocol),
-                of(Part::Transport0), space_.state()}}}}};
-  }
-
   // About the steps from `begin` on. `ends`: what they decide becomes of the packet.
   void ask(const Steps& steps, Diagram realm, Direction direction, bool ends,
            std::size_t begin = 0) {
-    FirstMatch first = first_of(steps, realm);
+    FirstMatch first = lists_.first_of(steps, realm);
     std::vector<Diagram> fates;
     for (const Denotation::Step& step : steps)
       fates.push_back(ends ? fate_of(step.then) : kNothing);
@@ -300,7 +177,7 @@ class Uses {
         } else if (!use.decides && use.blockers.empty() && first.is_there(i)) {
           use.is_there = true;
           if (!known_.explained.contains(rule)) {
-            use.blockers = blockers(first, steps, i, direction);
+            add_blockers(use, first, steps, i, direction);
           }
         }
       }
@@ -385,11 +262,12 @@ class Uses {
     }
   }
 
-  std::vector<Blocker> blockers(FirstMatch& first, const Steps& steps, std::size_t at,
-                                Direction direction) {
+  void add_blockers(RuleUse& use, FirstMatch& first, const Steps& steps, std::size_t at,
+                    Direction direction) {
     const Natural natural = natural_of(*steps[at].rule);
-    std::vector<Blocker> all;
-    const std::vector<std::size_t> those = first.blockers(at);
+    const FirstMatch::Cover cover = first.blockers(at);
+    const std::vector<std::size_t>& those = cover.items;
+    use.fewest = cover.fewest;
     for (const std::size_t earlier : those) {
       const bool same = those.size() == 1 && first.is_same(at, earlier);
       Blocker blocker{steps[earlier].rule, std::string(steps[earlier].by), same, {}};
@@ -398,9 +276,8 @@ class Uses {
       });
       const auto one = witness_of(d_, space_, described_, direction, left, &natural);
       if (one) blocker.left = one->packet;
-      all.push_back(std::move(blocker));
+      use.blockers.push_back(std::move(blocker));
     }
-    return all;
   }
 
   const policy::Policy& policy_;
@@ -411,7 +288,7 @@ class Uses {
   PacketSpace& space_;
   Denotation& denotation_;
   ruleset::Host described_;
-  std::optional<Steps> early_;
+  HostLists lists_;
   std::map<const policy::Rule*, RuleUse> uses_;
   std::vector<const policy::Rule*> order_;
 };

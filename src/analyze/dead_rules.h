@@ -1,9 +1,6 @@
 // Which of a host's rules do nothing: no packet is left for them, or the same would become of each
-// without them. Asked of the policy (denotation.h), for all packets at once.
-//
-// The packets are those that begin a connection, or belong to none: what is established is no
-// rule's matter. What a host sends bears one of its addresses, where it has any of the family.
-// What comes from one of its own addresses comes over the loopback.
+// without them. Asked of the policy (denotation.h), for all packets at once; which those are is in
+// host_lists.h.
 #pragma once
 
 #include <optional>
@@ -30,7 +27,10 @@ struct RuleUse {
   bool is_there = false;   // some packet of it can come
   bool redundant = false;  // it decides, and what comes after would do the same
   std::string instead;     // what would: a rule's full name or a step's, where it is one alone
-  std::vector<Blocker> blockers;  // where it does not decide, though packets come
+  // Where it does not decide, though packets come. `fewest`: no fewer would do; else it is not
+  // known, and none of these can be left out.
+  std::vector<Blocker> blockers;
+  bool fewest = true;
 };
 
 // What other hosts have told of the rules.

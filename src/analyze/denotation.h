@@ -5,7 +5,7 @@
 // traffic, no address sets, no dispatch, and nothing of what an nf_tables expression means. Each
 // word of the policy is a set of packets, each rule a choice by such a set, a list of rules the
 // first of them that matches. Of analyze/ this and what asks it (agreement.h, dead_rules.h,
-// site_rules.h) alone know a policy.
+// far_ends.h, host_lists.h, site_rules.h) alone know a policy.
 #pragma once
 
 #include <map>

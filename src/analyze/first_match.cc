@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "analyze/fewest_members.h"
+
 namespace rolewall::analyze {
 namespace {
 
@@ -13,6 +15,9 @@ constexpr std::size_t kDrawnOfHeirs = 200;
 constexpr std::size_t kMostInATurn = 256;
 constexpr std::size_t kNoItem = ~std::size_t{0};
 constexpr std::uint64_t kBoxesInAStep = 16;
+// What finding the fewest may cost, for one item.
+constexpr std::size_t kPacketsForFewest = 64;
+constexpr std::size_t kStepsForFewest = 20'000;
 
 }  // namespace
 
@@ -147,13 +152,13 @@ bool FirstMatch::decides(std::size_t item, Diagram among) {
   return is_any_left(d_.both(packets, realm_));
 }
 
-std::vector<std::size_t> FirstMatch::blockers(std::size_t item) {
+FirstMatch::Cover FirstMatch::blockers(std::size_t item) {
   look_before(item);
   d_.draw(items_[item].packets, realm_, seed_, packet_);
   // One that has all of them has this one, too.
   const std::size_t part = part_of(packet_);
   for (const Box* box : before_[part]) {
-    if (has(*box, part, packet_) && covers(box->item, item)) return {box->item};
+    if (has(*box, part, packet_) && covers(box->item, item)) return {{box->item}, true};
   }
   const Diagram all = own(item);
   if (covering_.empty()) is_any_left(all);
@@ -174,7 +179,38 @@ std::vector<std::size_t> FirstMatch::blockers(std::size_t item) {
       of_last = d_.either(of_last, shares[at]);
     }
   }
-  return those;
+  return fewest(all, std::move(those));
+}
+
+// Of those that were looked at before: all that have the packet, in order.
+std::vector<std::size_t> FirstMatch::holders(Packet packet) const {
+  const std::size_t part = part_of(packet);
+  std::vector<std::size_t> all;
+  for (const Box* box : before_[part]) {
+    if (has(*box, part, packet)) all.push_back(box->item);
+  }
+  return all;
+}
+
+// A cover has one of the holders of each packet. So the fewest that do so of some packets are no
+// more than the fewest that cover all, and are those if they do; if not, a packet that they leave
+// is one of the packets. REQUIRES: no item alone covers all; of `those`, which do, none can be left
+// out.
+FirstMatch::Cover FirstMatch::fewest(Diagram all, std::vector<std::size_t> those) {
+  std::vector<std::vector<std::size_t>> packets;
+  FewestMembers search(kStepsForFewest);
+  for (std::size_t turn = 0; turn < kPacketsForFewest; ++turn) {
+    if (those.size() <= 2) return {std::move(those), true};
+    const auto found = search.find(packets, those.size() - 1);
+    if (!found) return {std::move(those), !search.ended()};
+    Diagram rest = all;
+    for (const std::size_t each : *found) rest = d_.minus(rest, items_[each].packets);
+    if (rest == kNothing) return {*found, true};
+    d_.draw(rest, kEverything, seed_, packet_);
+    packets.push_back(holders(packet_));
+    d_.spend(before_[part_of(packet_)].size() / kBoxesInAStep);
+  }
+  return {std::move(those), false};
 }
 
 Diagram FirstMatch::left(std::size_t item, std::size_t without, const Pick& pick) {
@@ -189,9 +225,9 @@ Diagram FirstMatch::left(std::size_t item, std::size_t without, const Pick& pick
   return rest;
 }
 
-Diagram FirstMatch::left(std::size_t item) {
+Diagram FirstMatch::left(std::size_t item, Diagram among) {
   look_before(item);
-  const Diagram all = own(item);
+  const Diagram all = d_.both(own(item), among);
   std::vector<Diagram> sets;
   for (const auto& boxes : before_) {
     for (const Box* box : boxes) sets.push_back(d_.both(all, items_[box->item].packets));

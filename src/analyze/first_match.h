@@ -58,15 +58,20 @@ class FirstMatch {
   using Alike = std::function<Diagram(std::size_t)>;
   std::optional<std::vector<std::size_t>> heirs(std::size_t item, const Alike& alike);
 
-  // Earlier items that together have all of this one's packets; without any of them they do not.
-  // One alone where one does it. In order. REQUIRES: is_there(item), !decides(item).
-  std::vector<std::size_t> blockers(std::size_t item);
+  // The fewest earlier items that together have all of this one's packets, in order. Where finding
+  // out takes too long: some of which none can be left out. REQUIRES: is_there(item),
+  // !decides(item).
+  struct Cover {
+    std::vector<std::size_t> items;
+    bool fewest = true;
+  };
+  Cover blockers(std::size_t item);
   // A set whose packet by `pick` the item would decide about if that earlier one went. kNothing:
   // others have all of them. REQUIRES: !decides(item).
   using Pick = std::function<std::vector<std::uint64_t>(Diagram)>;
   Diagram left(std::size_t item, std::size_t without, const Pick& pick);
-  // Of its packets, those that no item before it has.
-  Diagram left(std::size_t item);
+  // Of its packets, those that no item before it has; of those of `among` alone.
+  Diagram left(std::size_t item, Diagram among = kEverything);
   // Whether both have the same packets.
   bool is_same(std::size_t a, std::size_t b);
 
@@ -78,6 +83,8 @@ class FirstMatch {
 
   Diagram own(std::size_t item) { return d_.both(items_[item].packets, realm_); }
   bool covers(std::size_t earlier, std::size_t item);
+  Cover fewest(Diagram all, std::vector<std::size_t> those);
+  std::vector<std::size_t> holders(Packet packet) const;
   static bool meet(const Box& a, const Box& b);
   void look_before(std::size_t item);
   std::size_t part_of(Packet packet) const;

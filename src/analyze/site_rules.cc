@@ -47,6 +47,10 @@ Answer<std::vector<RuleUse>> SiteRules::uses(const policy::HostPolicy& host,
   return within([&] { return uses_of_rules(*space_, policy_, rules_of(host), known); });
 }
 
+Answer<FarEnds> SiteRules::far_ends(const policy::HostPolicy& host, const RuleShare& share) {
+  return within([&] { return far_ends_of(*space_, rules_of(host), share); });
+}
+
 namespace {
 
 constexpr std::array kDropped{Fate::Drop, Fate::Reject};

@@ -16,6 +16,8 @@
 #include "analyze/analysis.h"
 #include "analyze/dead_rules.h"
 #include "analyze/denotation.h"
+#include "analyze/far_ends.h"
+#include "analyze/host_lists.h"
 
 namespace rolewall::analyze {
 
@@ -26,6 +28,8 @@ struct HostRules {
   std::unique_ptr<Denotation> denotation;
   std::optional<Diagram> sends;  // what it lets out to others
   std::optional<Diagram> takes;  // what it lets in from others, by headers alone
+  // By the way, and by the [[nat]] rule that has translated what comes.
+  std::map<std::pair<policy::Direction, Denotation::Translating>, RuleList> lists;
 };
 
 struct RuleSpace {
@@ -46,6 +50,8 @@ class SiteRules {
       : policy_(policy), budget_(budget) {}
 
   Answer<std::vector<RuleUse>> uses(const policy::HostPolicy& host, const KnownRules& known);
+
+  Answer<FarEnds> far_ends(const policy::HostPolicy& host, const RuleShare& share);
 
   // The host's rules that accept what the machine denies by another table. REQUIRES: `together` is
   // of the host, its own table as the policy has it among the others.

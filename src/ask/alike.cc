@@ -88,6 +88,12 @@ std::string traits_of(const policy::Policy& policy, policy::Index index, policy:
 
 }  // namespace
 
+std::string virtual_addresses_of(const policy::Host& host) {
+  std::string text;
+  for (const net::Prefix& prefix : host.virtual_addresses) text += net::format(prefix) + " ";
+  return text;
+}
+
 Alike::Alike(const policy::Policy& policy, policy::Date date) {
   const std::vector<net::AddressSet> lists = address_lists(policy);
   std::map<std::string, std::size_t> seen;

@@ -2,11 +2,15 @@
 // of their addresses. What is asked of one of them is answered for all.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "policy/policy.h"
 
 namespace rolewall::ask {
+
+// What kinds of hosts do not tell apart, and rules do.
+std::string virtual_addresses_of(const policy::Host& host);
 
 class Alike {
  public:

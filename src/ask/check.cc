@@ -6,7 +6,6 @@
 #include "ask/alike.h"
 #include "ask/rule_lint.h"
 #include "ask/shut_out.h"
-#include "policy/lint.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::ask {
@@ -42,8 +41,7 @@ Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnosti
   if (!tests) return std::unexpected(tests.error());
   checked.tests = std::move(*tests);
   if (extent != Extent::TestsAlone) {
-    policy::lint(policy, date, checked.findings);
-    lint_exactly(policy, date, site, checked.findings);
+    lint(policy, date, site, checked.findings);
     find_shut_out(policy, date, site, checked.findings);
   }
   if (extent == Extent::Everything) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "analyze/address_values.h"
 #include "ask/ends.h"
 #include "net/ct_names.h"
 #include "net/known_addresses.h"
@@ -287,46 +288,7 @@ Diagram SetTeller::natural(PacketWay way, Diagram set) {
 }
 
 net::AddressSet SetTeller::addresses(Diagram set, bool source) {
-  constexpr std::size_t kMost = 20'000;
-  std::vector<net::Interval<net::Ipv4>> ipv4;
-  const FieldId of_ipv4 = space_.field(source ? Part::Source4 : Part::Destination4);
-  for (const auto& run : d_.runs(project(d_.both(set, space_.is_ipv4()), {of_ipv4}), of_ipv4)) {
-    if (run.then != analyze::kEverything) continue;
-    ipv4.push_back({{static_cast<std::uint32_t>(run.values.first)},
-                    {static_cast<std::uint32_t>(run.values.last)}});
-  }
-  std::vector<net::Interval<net::Ipv6>> ipv6;
-  const FieldId first = space_.field(source ? Part::Source6 : Part::Destination6);
-  const Diagram all =
-      project(d_.both(set, space_.is_ipv6()), {first, first + 1, first + 2, first + 3});
-  const auto add = [&](const auto& self, Diagram at, unsigned word, net::Uint128 before) -> void {
-    if (at == analyze::kNothing || ipv6.size() > kMost) return;
-    const unsigned below = 32 * (4 - word);
-    if (at == analyze::kEverything) {
-      const net::Uint128 start = word == 0 ? 0 : before << below;
-      const net::Uint128 rest = word == 0 ? ~net::Uint128{0} : (net::Uint128{1} << below) - 1;
-      ipv6.push_back({{start}, {start | rest}});
-      return;
-    }
-    for (const auto& run : d_.runs(at, first + word)) {
-      if (run.then == analyze::kNothing) continue;
-      if (run.then == analyze::kEverything) {
-        const unsigned left = below - 32;
-        const net::Uint128 low = (before << 32 | run.values.first) << left;
-        const net::Uint128 high = (before << 32 | run.values.last) << left;
-        ipv6.push_back({{low}, {high | ((net::Uint128{1} << left) - 1)}});
-        continue;
-      }
-      // Values that go on alike below, and not wholly: each by itself, as far as that is short.
-      for (std::uint64_t value = run.values.first; value <= run.values.last; ++value) {
-        if (ipv6.size() > kMost || value - run.values.first > 256) break;
-        self(self, run.then, word + 1, before << 32 | value);
-      }
-    }
-  };
-  add(add, all, 0, 0);
-  return {net::IntervalSet<net::Ipv4>::from(std::move(ipv4)),
-          net::IntervalSet<net::Ipv6>::from(std::move(ipv6))};
+  return analyze::addresses_in(d_, space_, set, source).addresses;
 }
 
 // --- services ----------------------------------------------------------------------------------

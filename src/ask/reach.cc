@@ -7,6 +7,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "ask/alike.h"
@@ -19,6 +21,8 @@
 
 namespace rolewall::ask {
 namespace {
+
+constexpr std::string_view kPingService = "ping";
 
 // `tcp` alone names no packet.
 bool is_reach_literal(const policy::ServiceLiteral& literal) {
@@ -34,34 +38,75 @@ bool is_of_link(const policy::ServiceLiteral& literal) {
   return literal.icmp_type != (icmp ? kEcho4 : kEcho6);
 }
 
+// What is asked about, and what it is called where it is open.
+struct AskedService {
+  std::string words;  // of a packet
+  std::string name;
+};
+
+// A port that rules name by no less than all ports; absent: each has a name.
+std::optional<std::uint16_t> unnamed_port(const std::vector<policy::ServiceLiteral>& named,
+                                          std::uint8_t protocol) {
+  constexpr std::uint32_t kFirst = 40001;  // an unlikely one
+  constexpr std::uint32_t kLast = 65535;
+  std::vector<bool> ports(kLast + 1);
+  for (const policy::ServiceLiteral& literal : named) {
+    const auto [first, last] = literal.destination;
+    if (literal.protocol != protocol || (first <= 1 && last == kLast)) continue;
+    for (std::uint32_t port = first; port <= last; ++port) ports[port] = true;
+  }
+  for (std::uint32_t i = 0; i < kLast; ++i) {
+    const std::uint32_t port = (kFirst - 1 + i) % kLast + 1;
+    if (!ports[port]) return static_cast<std::uint16_t>(port);
+  }
+  return std::nullopt;
+}
+
+// What no rule names, which a rule for every service admits as well.
+std::vector<AskedService> unnamed_services(const std::vector<policy::ServiceLiteral>& named) {
+  std::vector<AskedService> all;
+  for (const auto& [protocol, word, name] :
+       {std::tuple(net::protocol::kTcp, "tcp", kEveryOtherTcpPort),
+        std::tuple(net::protocol::kUdp, "udp", kEveryOtherUdpPort)}) {
+    if (const auto port = unnamed_port(named, protocol)) {
+      all.push_back({fmt::format("{}/{}", word, *port), std::string(name)});
+    }
+  }
+  constexpr std::uint8_t kExperiment = 253;  // RFC 3692: nobody's
+  const bool is_named = std::ranges::any_of(
+      named, [](const auto& literal) { return literal.protocol == kExperiment; });
+  if (!is_named) {
+    all.push_back({fmt::format("protocol/{}", kExperiment), std::string(kEveryOtherProtocol)});
+  }
+  return all;
+}
+
 // Each service that a rule names, by its name there; and what no rule names.
-std::vector<std::string> services_of(const policy::Policy& policy) {
+std::vector<AskedService> services_of(const policy::Policy& policy) {
   std::set<std::string> names;
   std::set<std::string> own;  // of them, those that the site's rules name
-  std::set<std::uint16_t> ports;
+  std::vector<policy::ServiceLiteral> literals;
   for (const policy::RuleFile& file : policy.files) {
     if (file.hosts.empty()) continue;
     for (const policy::Rule& rule : file.rules) {
       const policy::ServiceList& services = rule.conditions.services;
       names.insert(services.names.begin(), services.names.end());
       if (!file.shipped) own.insert(services.names.begin(), services.names.end());
-      for (const auto& literal : services.literals) ports.insert(literal.destination.first);
+      literals.insert(literals.end(), services.literals.begin(), services.literals.end());
     }
   }
-  std::uint16_t unnamed = 40001;
-  while (ports.contains(unnamed)) ++unnamed;
+  if (policy.service_names.contains(kPingService)) names.emplace(kPingService);
   Diagnostics ignored;
-  std::vector<std::string> all;
+  std::vector<AskedService> all;
   for (const std::string& name : names) {
     const bool is_own = own.contains(name);
     if (std::ranges::any_of(parse_service(policy, name, ignored), [&](const auto& literal) {
           return is_reach_literal(literal) && (is_own || !is_of_link(literal));
         })) {
-      all.push_back(name);
+      all.push_back({name, name});
     }
   }
-  all.push_back(fmt::format("tcp/{}", unnamed));
-  all.push_back(fmt::format("udp/{}", unnamed));
+  std::ranges::move(unnamed_services(literals), std::back_inserter(all));
   return all;
 }
 
@@ -108,7 +153,8 @@ class ReachAsker {
   using Groups = ReachCandidates::Groups;
 
   Result<std::optional<Reach>> ask(const std::string& from, const std::string& to,
-                                   const std::string& service) {
+                                   const AskedService& asked) {
+    const std::string& service = asked.words;
     const Groups& senders = groups_of(from);
     const Groups& receivers = groups_of(to);
     std::vector<Sample> samples;
@@ -131,7 +177,7 @@ class ReachAsker {
         TRY(take(fmt::format("{} {} > {}", service, sender, receiver), samples, true));
       }
     }
-    auto found = gather({from, to, service, {}, 0}, samples);
+    auto found = gather({from, to, asked.name, {}, 0}, samples);
     if (!found) return found;
     for (Passage& passage : found->open) {
       passage.like_from = like(senders, passage.from);
@@ -141,11 +187,11 @@ class ReachAsker {
   }
 
   static std::vector<std::vector<policy::ServiceLiteral>> literals_of(
-      const policy::Policy& policy, const std::vector<std::string>& services) {
+      const policy::Policy& policy, const std::vector<AskedService>& services) {
     std::vector<std::vector<policy::ServiceLiteral>> all;
     Diagnostics ignored;
-    for (const std::string& service : services) {
-      all.push_back(policy::parse_service(policy, service, ignored));
+    for (const AskedService& service : services) {
+      all.push_back(policy::parse_service(policy, service.words, ignored));
     }
     return all;
   }
@@ -358,7 +404,7 @@ class ReachAsker {
   }
 
   const policy::Policy& policy_;
-  const std::vector<std::string> services_;
+  const std::vector<AskedService> services_;
   ReachCandidates candidates_;
   Site& site_;
   Sampler sampler_;

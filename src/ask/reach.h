@@ -4,12 +4,14 @@
 //
 // What is asked are samples (sample.h): a service's ports, a role's hosts, the ends of a network,
 // and within it an address of each that a rule for the service names literally.
-// Of hosts that are alike (alike.h) one is asked, or two where they ask each other. That a port
-// which no rule names is open, by a rule for every service, is seen by one such port of TCP and one
-// of UDP. Which gateway lies between two hosts no policy says; `through` names one.
+// Of hosts that are alike (alike.h) one is asked, or two where they ask each other. That what no
+// rule names is open, by a rule for every service, is seen by one such port of TCP, one of UDP and
+// a protocol: it is told as kEveryOtherTcpPort and so on. Which gateway lies between two hosts no
+// policy says; `through` names one.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ask/answer.h"
@@ -18,6 +20,11 @@
 #include "policy/policy.h"
 
 namespace rolewall::ask {
+
+// What no rule names, as a service: ssh is within it, where no rule is for ssh.
+inline constexpr std::string_view kEveryOtherTcpPort = "every other TCP port";
+inline constexpr std::string_view kEveryOtherUdpPort = "every other UDP port";
+inline constexpr std::string_view kEveryOtherProtocol = "every other protocol";
 
 // From one host, or from outside, to another: the packets of a service.
 struct Passage {

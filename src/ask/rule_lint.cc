@@ -13,10 +13,12 @@
 
 #include "analyze/site_rules.h"
 #include "ask/alike.h"
+#include "ask/decided.h"
 #include "ask/packet_parts.h"
 #include "ask/prover.h"
 #include "policy/codes.h"
 #include "policy/effective.h"
+#include "policy/lint.h"
 #include "policy/selector.h"
 
 namespace rolewall::ask {
@@ -48,12 +50,13 @@ bool is_contradicted(const RuleUse& use) {
 
 class RuleLint {
  public:
-  RuleLint(const policy::Policy& policy, policy::Date date, Site& site, Diagnostics& findings)
+  RuleLint(const policy::Policy& policy, policy::Date date, Site& site, const Alike& alike,
+           analyze::SiteRules& rules, Diagnostics& findings)
       : policy_(policy),
         date_(date),
         findings_(findings),
-        alike_(policy, date),
-        rules_(policy),
+        alike_(alike),
+        rules_(rules),
         prover_(policy, site) {}
 
   void find() {
@@ -61,20 +64,14 @@ class RuleLint {
     for (Index host = 0; host < all.size(); ++host) all[host] = host;
     std::set<std::tuple<std::size_t, std::string>> seen;
     for (const Index host : all) {
-      if (seen.emplace(alike_.kind_of(host), beside(policy_.hosts[host])).second) ask(host);
+      const std::string moving = virtual_addresses_of(policy_.hosts[host]);
+      if (seen.emplace(alike_.kind_of(host), moving).second) ask(host);
     }
     for (const policy::Rule* rule : order_) say(uses_.at(rule));
     half_flows();
   }
 
  private:
-  // What kinds of hosts do not tell apart, and rules do.
-  static std::string beside(const policy::Host& host) {
-    std::string text;
-    for (const net::Prefix& prefix : host.virtual_addresses) text += net::format(prefix) + " ";
-    return text;
-  }
-
   const policy::HostPolicy& effective(Index host) {
     const auto [at, is_new] = effective_.try_emplace(host);
     if (is_new) at->second = policy::effective_policy(policy_, host, date_);
@@ -251,8 +248,9 @@ class RuleLint {
         findings_, Code::ShadowedRule, rule.span,
         is_same ? fmt::format("{} never matches: {} has the same packets and comes first",
                               rule.full_name, names.front())
-                : fmt::format("{} never matches: {} {} all its packets before it", rule.full_name,
-                              fmt::join(names, ", "), names.size() == 1 ? "has" : "have together"),
+                : fmt::format("{} never matches: {} {} all its packets before it{}", rule.full_name,
+                              fmt::join(names, ", "), names.size() == 1 ? "has" : "have together",
+                              use.fewest ? "" : " (perhaps fewer do)"),
         hint_of_shadowed(use, is_same));
     for (const analyze::Blocker& blocker : use.blockers) {
       if (blocker.rule == nullptr) continue;
@@ -418,8 +416,8 @@ class RuleLint {
   const policy::Policy& policy_;
   policy::Date date_;
   Diagnostics& findings_;
-  Alike alike_;
-  analyze::SiteRules rules_;
+  const Alike& alike_;
+  analyze::SiteRules& rules_;
   Prover prover_;
   std::map<Index, policy::HostPolicy> effective_;
   std::map<const policy::Rule*, UseOnSite> uses_;
@@ -433,7 +431,17 @@ class RuleLint {
 
 void lint_exactly(const policy::Policy& policy, policy::Date date, Site& site,
                   Diagnostics& findings) {
-  RuleLint(policy, date, site, findings).find();
+  const Alike alike(policy, date);
+  analyze::SiteRules rules(policy);
+  RuleLint(policy, date, site, alike, rules, findings).find();
+}
+
+void lint(const policy::Policy& policy, policy::Date date, Site& site, Diagnostics& findings) {
+  const Alike alike(policy, date);
+  analyze::SiteRules rules(policy);
+  Decided decided(policy, date, alike, rules);
+  policy::lint(policy, date, findings, &decided);
+  RuleLint(policy, date, site, alike, rules, findings).find();
 }
 
 }  // namespace rolewall::ask

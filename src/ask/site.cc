@@ -355,6 +355,10 @@ Answer Site::ask_with(const Sample& sample, const Teller& teller) {
       asked.in = said(stop.in);
       if (sample.through || !sample.sender) asked.out = said(stop.out);
     }
+    const bool came_back =
+        !stop.ends.front().arrives && std::ranges::any_of(hops, [](const Hop& hop) {
+          return hop.hook == ruleset::Hook::Prerouting || hop.hook == ruleset::Hook::Input;
+        });
     for (Hop& hop : hops) {
       note_assumed(hop.assumed, sample, answer.assumed);
       const Verdict verdict = hop.verdict;
@@ -364,6 +368,7 @@ Answer Site::ask_with(const Sample& sample, const Teller& teller) {
         comes_through = false;
       }
     }
+    if (came_back) break;  // its rules turned it to itself: nobody else gets it
   }
   answer.packet = to_words(asked);
   return answer;

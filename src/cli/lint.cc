@@ -1,7 +1,5 @@
 // rolewall lint: what the parser and the resolver can tell, and which rules do nothing.
 
-#include "policy/lint.h"
-
 #include <fmt/format.h>
 
 #include "apply/apply.h"
@@ -54,9 +52,8 @@ int run(const LintOptions& options) {
   if (!site) return report(site.error());
   const bool wrong = site->diagnostics.has_errors();
   if (!wrong) {
-    policy::lint(site->policy, site->date, site->diagnostics);
     ask::Site asked(site->policy, site->date);
-    ask::lint_exactly(site->policy, site->date, asked, site->diagnostics);
+    ask::lint(site->policy, site->date, asked, site->diagnostics);
     if (const auto done = lint_beside_others(options, *site); !done) return report(done.error());
     site->diagnostics.sort();
   }

@@ -99,11 +99,9 @@ std::string_view proof_word(ask::Proof::Outcome outcome) {
 }
 
 int exit_status_of(const Diagnostics& findings) {
-  // A list that is missing is wrong at the line that names it; a policy file has no line.
   const bool unreadable =
       std::any_of(findings.all().begin(), findings.all().end(), [](const Diagnostic& finding) {
-        return finding.severity == Severity::Error && is(finding, policy::Code::UnreadableFile) &&
-               finding.span.line == 0;
+        return finding.severity == Severity::Error && is(finding, policy::Code::UnreadableFile);
       });
   if (unreadable) return kUsage;
   return findings.has_errors() ? kNo : kDone;

@@ -78,6 +78,23 @@ bool is_of_kind(const Policy& policy, const ServiceList& services, KindWord kind
   });
 }
 
+ServiceList services_of_kind(const Policy& policy, const ServiceList& services, KindWord kind) {
+  const Kind& of = kind_of(policy, kind);
+  ServiceList found;
+  found.given = true;
+  if (!services.given) found.literals = of.literals;
+  for (const std::string& name : services.names) {
+    if (!is_named(policy, name, services, kind)) continue;
+    const bool by_name = std::ranges::find(of.services, name) != of.services.end();
+    const auto service = policy.service_names.find(name);
+    // By its ports: those that are the kind's.
+    const bool is_whole = by_name && service != policy.service_names.end();
+    const auto& literals = is_whole ? policy.services[service->second].literals : of.literals;
+    found.literals.insert(found.literals.end(), literals.begin(), literals.end());
+  }
+  return found;
+}
+
 std::string port_of_kind(const Policy& policy, const ServiceList& services, KindWord kind) {
   const Kind& of = kind_of(policy, kind);
   for (const std::string& name : services.names) {

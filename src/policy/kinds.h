@@ -25,6 +25,8 @@ void read_kinds(Policy& policy, const Value& table, Keys top, bool shipped,
 // has a service there, since the rule admits whichever listens. Where no service is named it is
 // false.
 bool is_of_kind(const Policy& policy, const ServiceList& services, KindWord kind);
+// Of the rule's services those that are so; of a rule for every service, the kind's own.
+ServiceList services_of_kind(const Policy& policy, const ServiceList& services, KindWord kind);
 // Where it is by a port: whose port that is. "tcp/9090 is a port of cockpit"; else "".
 std::string port_of_kind(const Policy& policy, const ServiceList& services, KindWord kind);
 

@@ -2,14 +2,39 @@
 // was meant. Warnings and notes alone, each with its code (codes.h).
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include "base/diagnostic.h"
 #include "policy/policy.h"
 
 namespace rolewall::policy {
 
+// What a rule decides about, when all that comes before it has had its packets. By its words it may
+// open what no packet comes to. Whoever can ask of all packets tells (ask/decided.h).
+class DecidedPackets {
+ public:
+  struct Question {
+    const Rule* rule = nullptr;  // in force on the host
+    Index host = 0;
+    std::optional<KindWord> kind;  // of the services of this kind, else of all
+    bool sources = true;           // whether sources are the far ends, or destinations
+    bool at_large = false;         // whether the far ends are those of internet_at_large() alone
+    auto operator<=>(const Question&) const = default;
+  };
+  struct Ends {
+    net::AddressSet addresses;
+    std::uint32_t tcp_ports = 0;  // how many ports of TCP the packets go to
+  };
+  virtual ~DecidedPackets() = default;
+  virtual const Ends& ends(const Question& question) = 0;
+};
+
 // REQUIRES: `policy` was loaded without errors. `date` as for effective_policy(): rules that have
 // expired are not looked at.
-void lint(const Policy& policy, Date date, Diagnostics& diagnostics);
+// `decided`: null where nobody can tell; then weak points go by words alone.
+void lint(const Policy& policy, Date date, Diagnostics& diagnostics,
+          DecidedPackets* decided = nullptr);
 
 // Its parts: of rules (lint_rules.cc), of those that no packet comes to (lint_unmet.cc), of hosts,
 // roles and networks (lint_site.cc), the site's weak points (lint_exposure.cc: what can be reached,
@@ -18,9 +43,12 @@ void lint(const Policy& policy, Date date, Diagnostics& diagnostics);
 void lint_rules(const Policy& policy, Date date, Diagnostics& diagnostics);
 void lint_unmet_rules(const Policy& policy, Date date, Diagnostics& diagnostics);
 void lint_site(const Policy& policy, Diagnostics& diagnostics);
-void lint_weak_points(const Policy& policy, Date date, Diagnostics& diagnostics);
+void lint_weak_points(const Policy& policy, Date date, DecidedPackets* decided,
+                      Diagnostics& diagnostics);
 void lint_hygiene(const Policy& policy, Date date, Diagnostics& diagnostics);
 
+// The internet without addresses that are somebody's own wherever they are.
+net::AddressSet internet_at_large(const Policy& policy);
 // Whether addresses are the internet at large: a whole /8 of it, or /16 of IPv6. No single
 // organisation has so many.
 bool holds_much_of_internet(const Policy& policy, const net::AddressSet& addresses);

@@ -134,7 +134,7 @@ class Availability {
     const net::AddressSet copies = writing_ | replicating_;
     for (const EffectiveRule& each : facts_.host(host).inbound) {
       if (!accepts(*each.rule) || !facts_.names_kind(*each.rule, KindWord::Database)) continue;
-      if ((facts_.sources_of(*each.rule, host) - copies).empty()) continue;
+      if ((facts_.lets_in(*each.rule, host, KindWord::Database) - copies).empty()) continue;
       reporter_.report(
           Code::WritableReplica, each, host,
           fmt::format("{} lets others than `writers` and `replicas` connect to the database of {}, "
@@ -182,7 +182,8 @@ class Availability {
     const HostPolicy& rules = facts_.host(index);
     if (is_among(collector_, index) || rules.defaults.outbound == Action::Accept) return;
     const bool ships = std::ranges::any_of(rules.outbound, [&](const EffectiveRule& each) {
-      return accepts(*each.rule) && may_ship(*each.rule) && leads_to_collector(*each.rule, index);
+      return accepts(*each.rule) && may_ship(*each.rule) && leads_to_collector(*each.rule, index) &&
+             !facts_.lets_out(*each.rule, index, collector_).empty();
     });
     if (ships) return;
     report(findings_, Code::NoWayToCollector, rules.host->span,

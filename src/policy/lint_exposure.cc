@@ -14,11 +14,11 @@ namespace {
 
 // A range of TCP ports so wide that the rest would make no difference.
 bool is_any_service(const ServiceList& services) {
-  constexpr int kNearlyAll = 60'000;
   return !services.given ||
          std::ranges::any_of(services.literals, [](const ServiceLiteral& literal) {
            return literal.protocol == net::protocol::kTcp && literal.source.is_all() &&
-                  literal.destination.last - literal.destination.first >= kNearlyAll;
+                  std::uint32_t{literal.destination.last} - literal.destination.first >=
+                      kNearlyAllPorts;
          });
 }
 
@@ -53,9 +53,16 @@ class Exposure {
       const HostPolicy& rules = facts_.host(host);
       const auto ends = [&](const EffectiveRule& each) {
         return accepts(*each.rule) && facts_.names_kind(*each.rule, KindWord::TlsWeb) &&
-               facts_.is_from_internet(*each.rule, host);
+               facts_.lets_internet_in(*each.rule, host, KindWord::TlsWeb);
       };
-      if (!std::ranges::any_of(rules.inbound, ends) && !std::ranges::any_of(rules.forward, ends)) {
+      // A published port is the host's own, behind it may be a container.
+      const auto published = [&](const EffectiveRule& each) {
+        const Selectors& to = each.rule->conditions.to;
+        return to.given && ends(each) &&
+               !(addresses_of(policy_, to, host) & policy_.hosts[host].all_addresses()).empty();
+      };
+      if (!std::ranges::any_of(rules.inbound, ends) &&
+          !std::ranges::any_of(rules.forward, published)) {
         continue;
       }
       tls_ends_.push_back(host);
@@ -64,32 +71,75 @@ class Exposure {
   }
 
   // A [[forward]] rule for what is behind this host, published ports among it; not one that leads
-  // out. Only those with a service say what they are for.
+  // out.
   bool leads_into_site(const Rule& rule) const {
     const auto& [services, from, to, in, out, user] = rule.conditions;
-    return services.given && to.given &&
-           !(addresses_of(policy_, to, host_) - policy_.internet).empty();
+    if (to.given) {
+      const net::AddressSet there = addresses_of(policy_, to, host_);
+      if (!(there - policy_.internet).empty()) return true;
+      return !holds_much_of_internet(policy_, there) &&
+             !(there - internet_at_large(policy_)).empty();
+    }
+    // By an interface of which nobody says what is behind it, it may as well lead out.
+    if (!from.given && (!in.empty() ? !are_known(in) : !out.empty() && !are_known(out))) {
+      return false;
+    }
+    if (out.empty()) return true;
+    if (are_known(out)) return leads_inside(out);
+    return (addresses_of(policy_, from, host_) - policy_.internet).empty();
+  }
+
+  // Of a rule's interfaces on this host: whether all say what is behind them.
+  bool are_known(const std::vector<std::string>& names) const {
+    return std::ranges::all_of(policy_.hosts[host_].interfaces, [&](const HostInterface& each) {
+      return each.behind || std::ranges::find(names, each.name) == names.end();
+    });
+  }
+  bool leads_inside(const std::vector<std::string>& names) const {
+    return std::ranges::any_of(policy_.hosts[host_].interfaces, [&](const HostInterface& each) {
+      return std::ranges::find(names, each.name) != names.end() && each.behind &&
+             !(*each.behind - policy_.internet).empty();
+    });
   }
 
   void check_entry(const EffectiveRule& each) {
     const Rule& rule = *each.rule;
     if (!accepts(rule)) return;
-    const bool from_internet = facts_.is_from_internet(rule, host_);
-    if (from_internet) check_open(each);
+    if (facts_.is_from_internet(rule, host_)) check_open(each);
     if (!facts_.names_kind(rule, KindWord::PlainWeb) || !rule.redirect_only.empty()) return;
-    if (from_internet) {
-      reporter_.report(
-          Code::PlainFromInternet, each, host_,
-          fmt::format("{} takes plain HTTP from the internet", rule.full_name),
-          "if it only redirects to HTTPS, say so: redirect-only = \"...\"; else serve TLS");
+    if (facts_.lets_internet_in(rule, host_, KindWord::PlainWeb)) {
+      if (!is_for_hosts(rule)) report_plain(each);
       return;
     }
     check_behind_tls(each);
   }
 
+  // What is passed on to hosts of the site their own rules tell of.
+  bool is_for_hosts(const Rule& rule) const {
+    const Selectors& to = rule.conditions.to;
+    if (rule.direction != Direction::Forward || !to.given) return false;
+    const net::AddressSet there = addresses_of(policy_, to, host_);
+    // A published port, written to this host, is nobody else's.
+    const bool is_own = !(there & policy_.hosts[host_].all_addresses()).empty();
+    return !is_own && (there - policy_.site_addresses).empty();
+  }
+
+  void report_plain(const EffectiveRule& each) {
+    const bool is_inbound = each.rule->direction == Direction::Inbound;
+    reporter_.report(
+        Code::PlainFromInternet, each, host_,
+        fmt::format("{} takes plain HTTP from the internet", each.rule->full_name),
+        is_inbound
+            ? "if it only redirects to HTTPS, say so: redirect-only = \"...\"; else serve TLS"
+            : "serve TLS there; if it only redirects to HTTPS, say so: "
+              "allow-finding = { plain-from-internet = \"...\" }");
+  }
+
   void check_behind_tls(const EffectiveRule& each) {
     const net::AddressSet own = policy_.hosts[host_].all_addresses();
-    const net::AddressSet sources = (facts_.sources_of(*each.rule, host_) & tls_addresses_) - own;
+    net::AddressSet sources = (facts_.sources_of(*each.rule, host_) & tls_addresses_) - own;
+    if (sources.empty()) return;
+    sources = sources & facts_.lets_in(*each.rule, host_, KindWord::PlainWeb);
     if (sources.empty()) return;
     const auto end = std::ranges::find_if(tls_ends_, [&](Index host) {
       return host != host_ && !(policy_.hosts[host].all_addresses() & sources).empty();
@@ -103,15 +153,21 @@ class Exposure {
 
   void check_open(const EffectiveRule& each) {
     const Rule& rule = *each.rule;
-    if (facts_.names_kind(rule, KindWord::Database)) {
+    const bool is_any = !rule.conditions.services.given;
+    if (is_any && facts_.lets_internet_in(rule, host_, {}) &&
+        facts_.decides_any_port(rule, host_, true)) {
+      return report_open(each, "every service", "name the services, or who may use them in `from`");
+    }
+    const auto opens = [&](KindWord kind) {
+      return (is_any || facts_.names_kind(rule, kind)) &&
+             facts_.lets_internet_in(rule, host_, kind);
+    };
+    if (opens(KindWord::Database)) {
       report_kind(each, KindWord::Database, "a database", "name the hosts that use it in `from`");
     }
-    if (facts_.names_kind(rule, KindWord::Management)) {
+    if (opens(KindWord::Management)) {
       report_kind(each, KindWord::Management, "a management service",
                   "write from = \"management\"");
-    }
-    if (!rule.conditions.services.given) {
-      report_open(each, "every service", "name the services, or who may use them in `from`");
     }
   }
 
@@ -135,7 +191,7 @@ class Exposure {
   void check_translation_in(const EffectiveRule& each) {
     const Rule& rule = *each.rule;
     if (!rule.translation || rule.translation->of_source()) return;
-    if (!facts_.is_from_internet(rule, host_)) return;
+    if (!facts_.lets_internet_in(rule, host_, {})) return;
     if (rule.translation->port) {
       ServiceLiteral behind;
       behind.protocol = net::protocol::kTcp;
@@ -148,6 +204,14 @@ class Exposure {
       }
     }
     check_open(each);
+    const bool is_for_hosts = std::ranges::any_of(
+        rule.translation->addresses,
+        [&](const net::Address& address) { return policy_.site_addresses.contains(address); });
+    if (!is_for_hosts && rule.translation->kind == Translation::Kind::Destination &&
+        facts_.names_kind(rule, KindWord::PlainWeb) &&
+        facts_.lets_internet_in(rule, host_, KindWord::PlainWeb)) {
+      report_plain(each);
+    }
   }
 
   // --- ways out --------------------------------------------------------------------------------
@@ -155,7 +219,10 @@ class Exposure {
   void check_egress(const EffectiveRule& each) {
     const auto& [services, from, to, in, out, user] = each.rule->conditions;
     if (!accepts(*each.rule) || !is_any_service(services)) return;
-    if (!holds_much_of_internet(policy_, addresses_of(policy_, to, host_))) return;
+    const net::AddressSet words = addresses_of(policy_, to, host_);
+    if (!holds_much_of_internet(policy_, words)) return;
+    if (!holds_much_of_internet(policy_, facts_.lets_out(*each.rule, host_, words))) return;
+    if (!facts_.decides_any_port(*each.rule, host_, false)) return;
     reporter_.report(Code::UnrestrictedEgress, each, host_,
                      fmt::format("{} accepts any connection to the internet", each.rule->full_name),
                      "name the services, and the networks in `to`");
@@ -197,6 +264,7 @@ class Exposure {
             return is_connection(literal);
           });
       if (!connects || !leads_outside(*each.rule)) continue;
+      if (facts_.lets_out(*each.rule, host_, outside_).empty()) continue;
       reporter_.report(
           Code::DatabaseDialsOut, each, host_,
           fmt::format("{} lets {}, which takes database connections, open connections out of the "

@@ -26,8 +26,12 @@ bool holds_interval_of(const net::IntervalSet<Ip>& set, unsigned prefix_length) 
 
 }  // namespace
 
+net::AddressSet internet_at_large(const Policy& policy) {
+  return policy.internet - private_addresses();
+}
+
 bool holds_much_of_internet(const Policy& policy, const net::AddressSet& addresses) {
-  const net::AddressSet open = (addresses & policy.internet) - private_addresses();
+  const net::AddressSet open = addresses & internet_at_large(policy);
   return holds_interval_of(open.ipv4, 8) || holds_interval_of(open.ipv6, 16);
 }
 
@@ -35,7 +39,8 @@ bool accepts(const Rule& rule) {
   return rule.action == Action::Accept;
 }
 
-SiteFacts::SiteFacts(const Policy& policy, Date date) : policy_(policy) {
+SiteFacts::SiteFacts(const Policy& policy, Date date, DecidedPackets* decided)
+    : policy_(policy), decided_(decided) {
   hosts_.reserve(policy.hosts.size());
   for (Index host = 0; host < policy.hosts.size(); ++host) {
     hosts_.push_back(effective_policy(policy, host, date));
@@ -84,13 +89,38 @@ bool SiteFacts::is_from_internet(const Rule& rule, Index host) {
   return at->second;
 }
 
+net::AddressSet SiteFacts::lets_in(const Rule& rule, Index host, std::optional<KindWord> kind) {
+  const net::AddressSet words = sources_of(rule, host);
+  const auto* ends = decided({.rule = &rule, .host = host, .kind = kind});
+  return ends == nullptr ? words : words & ends->addresses;
+}
+
+bool SiteFacts::lets_internet_in(const Rule& rule, Index host, std::optional<KindWord> kind) {
+  if (!is_from_internet(rule, host)) return false;
+  const auto* ends = decided({.rule = &rule, .host = host, .kind = kind, .at_large = true});
+  return ends == nullptr ||
+         holds_much_of_internet(policy_, sources_of(rule, host) & ends->addresses);
+}
+
+net::AddressSet SiteFacts::lets_out(const Rule& rule, Index host, const net::AddressSet& words) {
+  const auto* ends = decided({.rule = &rule, .host = host, .kind = {}, .sources = false});
+  return ends == nullptr ? words : words & ends->addresses;
+}
+
+bool SiteFacts::decides_any_port(const Rule& rule, Index host, bool from_internet) {
+  const auto* ends = decided(
+      {.rule = &rule, .host = host, .kind = {}, .sources = from_internet, .at_large = true});
+  return ends == nullptr || ends->tcp_ports >= kNearlyAllPorts;
+}
+
 bool SiteFacts::names_kind(const Rule& rule, KindWord kind) const {
   return kinds_.at(&rule)[static_cast<std::size_t>(kind)];
 }
 
-const EffectiveRule* SiteFacts::taking(Index host, KindWord kind) const {
+const EffectiveRule* SiteFacts::taking(Index host, KindWord kind) {
   for (const EffectiveRule& each : hosts_[host].inbound) {
-    if (accepts(*each.rule) && names_kind(*each.rule, kind)) return &each;
+    if (!accepts(*each.rule) || !names_kind(*each.rule, kind)) continue;
+    if (!lets_in(*each.rule, host, kind).empty()) return &each;
   }
   return nullptr;
 }
@@ -116,8 +146,9 @@ Span default_place(const Policy& policy, const Host& host, Span DefaultsPlaces::
   return policy.default_places.*which;
 }
 
-void lint_weak_points(const Policy& policy, Date date, Diagnostics& diagnostics) {
-  SiteFacts facts(policy, date);
+void lint_weak_points(const Policy& policy, Date date, DecidedPackets* decided,
+                      Diagnostics& diagnostics) {
+  SiteFacts facts(policy, date, decided);
   lint_exposure(facts, diagnostics);
   lint_availability(facts, diagnostics);
 }

@@ -5,6 +5,7 @@
 
 #include <bitset>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -16,12 +17,17 @@
 #include "policy/codes.h"
 #include "policy/effective.h"
 #include "policy/kinds.h"
+#include "policy/lint.h"
 
 namespace rolewall::policy {
 
+// So many ports that the rest would make no difference.
+inline constexpr std::uint32_t kNearlyAllPorts = 60'000;
+
 class SiteFacts {
  public:
-  SiteFacts(const Policy& policy, Date date);
+  // `decided`: as lint() has it.
+  SiteFacts(const Policy& policy, Date date, DecidedPackets* decided);
 
   const Policy& policy() const { return policy_; }
   const HostPolicy& host(Index index) const { return hosts_[index]; }
@@ -32,15 +38,28 @@ class SiteFacts {
 
   // Of an inbound or forward rule: whom it lets in, as far as `from` and `in` say.
   net::AddressSet sources_of(const Rule& rule, Index host) const;
+  // By its words.
   bool is_from_internet(const Rule& rule, Index host);
+  // By what it decides, too: of its services those of the kind, else all.
+  bool lets_internet_in(const Rule& rule, Index host, std::optional<KindWord> kind);
+  net::AddressSet lets_in(const Rule& rule, Index host, std::optional<KindWord> kind);
+  // Of an outbound or forward rule: where what it decides about goes, as far as the words say.
+  net::AddressSet lets_out(const Rule& rule, Index host, const net::AddressSet& words);
+  // Whether it decides about nearly all ports of TCP, from the internet or to it.
+  bool decides_any_port(const Rule& rule, Index host, bool from_internet);
 
   // REQUIRES: a rule of the policy's files.
   bool names_kind(const Rule& rule, KindWord kind) const;
   // The first inbound rule that admits connections of the kind, by its name; null: none does.
-  const EffectiveRule* taking(Index host, KindWord kind) const;
+  const EffectiveRule* taking(Index host, KindWord kind);
 
  private:
+  const DecidedPackets::Ends* decided(const DecidedPackets::Question& question) {
+    return decided_ == nullptr ? nullptr : &decided_->ends(question);
+  }
+
   const Policy& policy_;
+  DecidedPackets* decided_;
   std::vector<HostPolicy> hosts_;
   std::map<const Rule*, bool> from_internet_;  // of rules that mean the same on each host
   // By KindWord: many hosts have a rule, and each asks of what kind it is.

@@ -108,10 +108,10 @@ void lint_site(const Policy& policy, Diagnostics& diagnostics) {
   check_tests(policy, diagnostics);
 }
 
-void lint(const Policy& policy, Date date, Diagnostics& diagnostics) {
+void lint(const Policy& policy, Date date, Diagnostics& diagnostics, DecidedPackets* decided) {
   lint_site(policy, diagnostics);
   lint_rules(policy, date, diagnostics);
-  lint_weak_points(policy, date, diagnostics);
+  lint_weak_points(policy, date, decided, diagnostics);
   lint_hygiene(policy, date, diagnostics);
   lint_unmet_rules(policy, date, diagnostics);
   diagnostics.sort();

@@ -15,6 +15,8 @@ namespace rolewall::report {
 namespace {
 
 constexpr std::size_t kMostNames = 12;
+// Of each kind of hosts: some thousand lines, which nobody reads in a page.
+constexpr std::size_t kMostOfRuleset = 100'000;
 
 // Each id of a page once: a rule that several kinds of hosts have is found at the first.
 class Ids {
@@ -214,6 +216,12 @@ class FirstOf {
   std::map<std::string_view, const HostKind*> rulesets_;
 };
 
+// Whole lines.
+std::string_view beginning_of(std::string_view ruleset) {
+  if (ruleset.size() <= kMostOfRuleset) return ruleset;
+  return ruleset.substr(0, ruleset.rfind('\n', kMostOfRuleset) + 1);
+}
+
 void write_same(Html& html, const Anchors& anchors, std::string_view what, const HostKind& first) {
   const auto line = html.in("p");
   html.text(fmt::format("{} as ", what));
@@ -251,10 +259,15 @@ void write_kind(Html& html, const Model& model, const HostKind& kind, const Anch
   }
   const auto inner = html.in("details");
   html.leaf("summary", fmt::format("The ruleset of {}, as nft reads it", kind.names.front()));
-  html.leaf("pre", kind.ruleset,
+  html.leaf("pre", beginning_of(kind.ruleset),
             {{"tabindex", "0"},
              {"aria-label", fmt::format("ruleset of {}", kind.names.front())},
              {"role", "region"}});
+  if (kind.ruleset.size() > kMostOfRuleset) {
+    html.leaf("p", fmt::format("This is its beginning; `rolewall compile --host {}` prints all {} "
+                               "lines.",
+                               kind.names.front(), std::ranges::count(kind.ruleset, '\n')));
+  }
 }
 
 }  // namespace

@@ -170,8 +170,8 @@ void write_reach(Html& html, const Model& model, PolicyLines& lines) {
     return;
   }
   html.leaf("p",
-            "Each service that some rule names, and a port of TCP and of UDP that none names, "
-            "asked of both ends' rules. A cell leads to the lines that let it pass.");
+            "Each service that some rule names, ping, and what none names (\"every other TCP "
+            "port\"), asked of both ends' rules. A cell leads to the lines that let it pass.");
   if (!model.reach_left_out.empty()) {
     html.leaf(
         "p",

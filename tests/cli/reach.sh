@@ -27,12 +27,26 @@ expect_json '{r["from"] for r in d["reach"] if r["service"] == "mysql"} == {"web
 rolewall reach web-01 lb-01 -p "$site" --format json
 expect_json '{r["service"] for r in d["reach"]} == {"ping"}'
 
-# A rule for every service shows as a port that no rule names.
+# A rule for every service shows as all that no rule names.
 example_site open
 printf '\n[[inbound]]\nid = "all"\nfrom = "internet"\n' >>open/db.toml
 rolewall reach internet db -p open
-expect_out "tcp/40001"
+expect_out "every other TCP port"
+expect_out "every other UDP port"
+expect_out "every other protocol"
+expect_out "ping"
+refuse_out "40001"
 expect_out "db.inbound.all"
+rolewall reach internet db -p open --format dot
+expect_out "every other TCP port"
+rolewall reach internet db -p open --format json
+expect_json '"every other TCP port" in {r["service"] for r in d["reach"]}'
+# Nor are ports below a wide range said to be open.
+example_site wide
+printf '\n[[inbound]]\nid = "wide"\nservice = "tcp/1024-65535"\nfrom = "internet"\n' >>wide/db.toml
+rolewall reach internet db -p wide
+expect_out "tcp/1024-65535"
+refuse_out "every other"
 
 # What a rule opens to a part of a network only, and what has no ports.
 example_site literal

@@ -27,11 +27,11 @@ rm fifo/web.toml && mkfifo fifo/web.toml
 rolewall check fifo
 expect_status 2
 expect_out "web.toml"
-# A list that is missing is wrong where it is named.
+# A list that is missing is told where it is named.
 example_site list
 rm list/lists/*
 rolewall check list
-expect_status 1
+expect_status 2
 expect_out "list/site.toml:"
 example_site bytes
 printf '\377\376' >>bytes/web.toml

@@ -74,6 +74,17 @@ def step(action: dict, name: str, values: dict[str, str]) -> tuple[str, dict[str
     return filled(found["run"]), {key: filled(text) for key, text in found["env"].items()}
 
 
+def wrong_base(checkout: pathlib.Path) -> str:
+    """A commit whose policies have an error; the checkout stays as it is."""
+    head = git(checkout, "rev-parse", "HEAD")
+    (checkout / "policies/web.toml").write_text('role = "web"\nwrong = 1\n')
+    git(checkout, "commit", "-q", "-a", "-m", "wrong")
+    wrong = git(checkout, "rev-parse", "HEAD")
+    git(checkout, "push", "-q", "origin", f"HEAD:refs/heads/wrong-{checkout.name}")
+    git(checkout, "reset", "-q", "--hard", head)
+    return wrong
+
+
 def github(machine: Machine, checkout: pathlib.Path, base: str) -> None:
     action = yaml.safe_load((CI / "action.yml").read_text())
     values = {f"inputs.{name}": str(entry["default"]) for name, entry in action["inputs"].items()}
@@ -116,6 +127,16 @@ def github(machine: Machine, checkout: pathlib.Path, base: str) -> None:
     holds("and without this run's folders", not re.search(r"/tmp\.\w+/base", page.read_text()))
     status, out = machine.run(command, checkout, env | workflow | {"ROLEWALL_BASE": ""})
     holds("without a base, too", status == 0 and page.exists(), out)
+
+    broken = {"github.event.pull_request.base.sha": wrong_base(checkout)}
+    command, env = step(action, "What the change opens and closes", values | broken)
+    status, out = machine.run(command, checkout, env | workflow)
+    body = (checkout / "rolewall.diff.md").read_text()
+    holds("a base with errors is no failure", status == 0 and "The base's policies have errors" in body, out)
+    holds("its errors are told", "unknown-key" in body and "/base/" not in body, body)
+    command, env = step(action, "Write the report", values | broken)
+    status, out = machine.run(command, checkout, env | workflow)
+    holds("the page is written without it", status == 0 and page.exists() and "compares nothing" in out, out)
     right = (checkout / "policies/web.toml").read_text()
     (checkout / "policies/web.toml").write_text("wrong = 1\n")
     status, out = machine.run(command, checkout, env | workflow)
@@ -147,6 +168,12 @@ def gitlab(machine: Machine, checkout: pathlib.Path, base: str) -> None:
         git(checkout, "worktree", "remove", "--force", ".rolewall-base")
     for report in job["artifacts"]["reports"].values():
         holds(f"{report} is written", (checkout / report).exists())
+    wrong = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": wrong_base(checkout)}
+    (checkout / "rolewall.diff.md").unlink()
+    status, out = machine.run("\n".join(job["script"]), checkout, env | wrong)
+    body = (checkout / "rolewall.diff.md").read_text()
+    holds("a base with errors is no failure", status == 0 and body.startswith("Nothing is compared"), out)
+    holds("the page is written without it", page.exists(), out)
 
 
 def pre_commit(machine: Machine, checkout: pathlib.Path) -> None:

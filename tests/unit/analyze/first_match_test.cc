@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <bitset>
 #include <numeric>
 #include <vector>
 
@@ -88,6 +90,28 @@ struct Drawn {
           by, [&](std::size_t each) { return has(items[each].packets, packet); });
     });
   }
+  // Of all choices of the items before it that stay.
+  std::size_t fewest_that_cover(std::size_t item) const {
+    using Packets = std::bitset<kPackets>;
+    std::vector<Packets> before;
+    for (std::size_t each = 0; each < item; ++each) {
+      if (!items[each].stays) continue;
+      Packets& had = before.emplace_back();
+      for (const std::size_t packet : packets_of(each)) had.set(packet);
+    }
+    Packets wanted;
+    for (const std::size_t packet : packets_of(item)) wanted.set(packet);
+    std::size_t fewest = before.size() + 1;
+    for (std::size_t choice = 0; choice < std::size_t{1} << before.size(); ++choice) {
+      Packets all;
+      for (std::size_t i = 0; i < before.size(); ++i) {
+        if ((choice >> i & 1) != 0) all |= before[i];
+      }
+      const auto count = static_cast<std::size_t>(std::popcount(choice));
+      if ((wanted & ~all).none()) fewest = std::min(fewest, count);
+    }
+    return fewest;
+  }
   FirstMatch::Sides sides() const {
     std::array<FieldId, FirstMatch::kSides> fields{};
     std::iota(fields.begin(), fields.end(), 1);
@@ -96,7 +120,10 @@ struct Drawn {
 };
 
 void check_blockers(Drawn& drawn, FirstMatch& first, std::size_t item) {
-  const std::vector<std::size_t> blockers = first.blockers(item);
+  const FirstMatch::Cover cover = first.blockers(item);
+  const std::vector<std::size_t>& blockers = cover.items;
+  CHECK(cover.fewest);
+  CHECK(blockers.size() == drawn.fewest_that_cover(item));
   CHECK(std::ranges::is_sorted(blockers));
   CHECK(drawn.are_covered(item, blockers));
   for (std::size_t i = 0; i < blockers.size(); ++i) {
