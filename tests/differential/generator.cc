@@ -299,20 +299,19 @@ SiteFiles site_with(const std::string& site_defaults, const std::string& edge_ru
   return files;
 }
 
-SiteFiles random_site(Random& random) {
+SiteFiles random_site(Random& random, unsigned passing) {
   std::string defaults = "\n[defaults]\n";
   defaults += fmt::format("inbound = \"{}\"\n", random.of({"drop", "drop", "reject", "accept"}));
   defaults += fmt::format("outbound = \"{}\"\n", random.of({"drop", "reject", "reject", "accept"}));
   if (random.percent(10)) defaults += "mode = \"audit\"\n";
   defaults += fmt::format("forward = \"{}\"\n", random.of({"drop", "drop", "reject", "accept"}));
-  // Half of the sites pass on and translate nothing, as most hosts do.
   const auto rules = [&](std::size_t most, std::size_t first_number, std::string_view host,
                          bool passes_on) {
     std::string text = random_rules(random, most, first_number, host);
     if (passes_on) text += random_passage(random, first_number);
     return text;
   };
-  const bool passes_on = random.percent(50);
+  const bool passes_on = random.percent(passing);
   const std::string edge = rules(8, 0, "edge-1", passes_on);
   const std::string core = rules(8, 20, "core-2", passes_on);
   return site_with(defaults, edge, core, rules(4, 40, "edge-1", passes_on && random.percent(50)));

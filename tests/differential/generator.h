@@ -21,7 +21,8 @@ using SiteFiles = std::map<std::string, std::string>;  // by name, "site.toml"
 SiteFiles site_with(const std::string& site_defaults, const std::string& edge_rules,
                     const std::string& core_rules, const std::string& block_rules);
 
-SiteFiles random_site(Random& random);
+// `passing`: of a hundred sites so many pass on and translate, too.
+SiteFiles random_site(Random& random, unsigned passing = 50);
 
 // Some of the universe's addresses banned, and ports opened to some; mostly nothing.
 test::RunTime random_run_time(Random& random);
