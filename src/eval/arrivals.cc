@@ -37,8 +37,8 @@ std::string Arrivals::vrf_of(std::string_view device) const {
 
 // IPv4 asks the device that the packet came by (IN_DEV_FORWARD()), IPv6 conf/all, and since Linux
 // 6.17 the device's force_forwarding (ip6_forward()).
-bool Arrivals::may_forward(const Frame& frame) const {
-  if (const auto* settings = settings_of(host_, frame.in_device)) {
+bool Arrivals::may_forward(const Frame& frame, std::string_view device) const {
+  if (const auto* settings = settings_of(host_, device)) {
     return frame.ipv6 ? host_.forwards_ipv6 || settings->forwards_ipv6 : settings->forwards_ipv4;
   }
   const bool forwards = frame.ipv6 ? host_.forwards_ipv6 : host_.forwards_ipv4;

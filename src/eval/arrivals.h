@@ -26,8 +26,8 @@ class Arrivals {
   // A VRF's devices have hooks and routes of their own. "": the device is of none.
   std::string vrf_of(std::string_view device) const;
 
-  // Whether what is for another host is passed on.
-  bool may_forward(const Frame& frame) const;
+  // Whether what is for another host is passed on, by the settings of `device`.
+  bool may_forward(const Frame& frame, std::string_view device) const;
 
   // Where a packet goes on to; `routed`: it has been routed on its way out over the loopback.
   struct Way {

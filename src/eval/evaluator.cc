@@ -130,16 +130,19 @@ void Evaluator::Machine::route(const Received& received, Frame& frame, const Opt
   const Packet& packet = *frame.packet;
   // A bridge asks no routes (br_nf_forward_ip()).
   const bool foreign = packet.is_bridged || (!received.routed && is_foreign(frame));
-  const bool passes_on = packet.is_bridged || (foreign && arrivals_.may_forward(frame));
-  const Hook next = passes_on ? Hook::Forward : Hook::Input;
+  // A bridge asks IPv6's routes whether or not the host forwards (ip6_route_input()).
+  frame.has_route = received.by_bridge && frame.ipv6 && foreign && !packet.is_bridged;
+  bool passes_on = packet.is_bridged ||
+                   (foreign && !frame.has_route && arrivals_.may_forward(frame, frame.in_device));
   if (auto refused = groups_.refusal(frame, journey)) {
     journey.hooks.push_back(std::move(*refused));
     return;
   }
-  // A bridge asks IPv6's routes whether or not the host forwards (ip6_route_input()).
-  const bool looks_up = passes_on || (received.by_bridge && frame.ipv6 && foreign);
-  if (!looks_up && frame.ipv6 && foreign && stop(next, kNotForThisHost)) return;
+  const bool looks_up = passes_on || frame.has_route;
+  if (!looks_up && frame.ipv6 && foreign && stop(Hook::Input, kNotForThisHost)) return;
   if (looks_up && !ways_out_.find(frame, journey)) return;
+  if (frame.has_route) passes_on = arrivals_.may_forward(frame, frame.leaves_by);
+  const Hook next = passes_on ? Hook::Forward : Hook::Input;
   const bool sent_on = received.by_bridge && looks_up && frame.leaves_by == frame.in_device;
   // What else is for this host (an address of all its network's routers, a broadcast) the routes
   // know better than its addresses.
@@ -147,6 +150,7 @@ void Evaluator::Machine::route(const Received& received, Frame& frame, const Opt
       foreign && !passes_on && !sent_on ? Forwarding::Off : Forwarding::On;
   const Arrivals::Way way{
       .next = next, .forwarding = forwarding, .routed = received.routed, .as_frame = sent_on};
+  if (received.by_bridge && !sent_on) frame.type = PacketType::Host;
   if (!packet.is_bridged && !arrivals_.let_pass(frame, way, journey)) return;
   if (sent_on) {
     send_on(frame, options, journey);
@@ -159,7 +163,6 @@ void Evaluator::Machine::route(const Received& received, Frame& frame, const Opt
         stop(next, "the bridge looks for its own link-local address behind its ports, in vain")) {
       return;
     }
-    frame.type = PacketType::Host;
     if (!pass_up(frame, received.is_shown, options, journey)) return;
   }
   if (passes_on) {
@@ -234,7 +237,7 @@ void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& 
 }
 
 void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& journey) {
-  const bool same_device = frame.leaves_by == frame.in_device;
+  const bool same_device = frame.has_route || frame.leaves_by == frame.in_device;
   if (const char* reason = forward_error(frame.bytes, frame.ipv6, frame.type, same_device)) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
     return;

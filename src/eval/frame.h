@@ -90,6 +90,9 @@ struct Frame {
   bool priority_is_by_tos = false;  // it was another before the packet was passed on
   PacketType type = PacketType::Host;
   bool is_bridged = false;  // taken for a frame to another host on its bridge, by br_netfilter
+  // Of IPv6, a way to another host that a bridge has found before it passed the packet up: then it
+  // counts as received by the device of that route (IP6CB(skb)->iif by ip6_rcv_core()).
+  bool has_route = false;
   bool has_socket = false;  // a tproxy has found one (skb->sk), on the way in
   Flow flow;
   const ruleset::Host* host = nullptr;

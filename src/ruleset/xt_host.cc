@@ -58,7 +58,8 @@ std::optional<XtPkttype> read_xt_pkttype(const XtBytes& bytes) {
   return XtPkttype{.type = bytes.u32(0), .inverted = bytes.u32(4) != 0};
 }
 std::string xt_words(const XtPkttype& match, XtFamily /*family*/) {
-  constexpr std::array<std::string_view, 3> kNames{"unicast", "broadcast", "multicast"};
+  constexpr std::array<std::string_view, 4> kNames{"unicast", "broadcast", "multicast",
+                                                   "otherhost"};
   return "pkttype" + xt_option("pkt-type", match.inverted,
                                match.type < kNames.size() ? std::string(kNames[match.type])
                                                           : fmt::format("{}", match.type));

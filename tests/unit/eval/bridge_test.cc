@@ -81,6 +81,50 @@ TEST_CASE("without br_netfilter the IP stack passes it on, and counts the hop") 
   CHECK(journey.conditions.empty());
 }
 
+// The host does not forward, but for one of its two devices (force_forwarding).
+Fate translated_elsewhere(std::string_view forwards, const char* source = "2001:db8::5") {
+  Host on = switching(true);
+  on.forwards_ipv4 = on.forwards_ipv6 = false;
+  Interface& other = on.interfaces.emplace_back();
+  other.name = other.device = "eth1";
+  for (Interface& interface : on.interfaces) {
+    interface.settings.emplace().forwards_ipv6 = interface.device == forwards;
+  }
+  Route& route = on.routes->emplace_back();
+  route.to = prefix("2001:db8:1::/64");
+  route.device = "eth1";
+  Ruleset rules = translating_to("2001:db8:1::5");
+  std::get<Nat>(rules.tables[0].chains[0].rules[0].exprs[1]).family = 10;
+  PacketFields made = fields(6, 80);
+  made.source = address(source);
+  made.destination = address("2001:db8::1");
+  Packet packet = arriving(made);
+  packet.in_device = "br0";
+  return Evaluator(rules, on).arrive(packet).fate();
+}
+
+TEST_CASE("of IPv6 a route that the bridge has found counts as its device's") {
+  CHECK_EQ(translated_elsewhere("eth1"), Fate::Accept);
+  CHECK_EQ(translated_elsewhere("br0"), Fate::Stack);
+  // ip6_forward() asks only of what changes its device whether its source may be passed on.
+  CHECK_EQ(translated_elsewhere("eth1", "fe80::5"), Fate::Accept);
+}
+
+TEST_CASE("what was for many, and a bridge has found a way for, is for one") {
+  Host on = switching(true);
+  on.interfaces[0].settings.emplace().drops_unicast_in_multicast = true;
+  PacketFields made = fields(17, 80);
+  made.source = address("10.0.0.5");
+  made.destination = address("10.0.0.100");
+  Packet packet = arriving(made);
+  packet.in_device = "br0";
+  packet.type = PacketType::Broadcast;
+  const Ruleset none = one_table({base_chain({}, Hook::Prerouting, 0, VerdictCode::Accept)});
+  CHECK_EQ(Evaluator(none, on).arrive(packet).fate(), Fate::Stack);
+  const Ruleset rules = translating_to("10.0.0.1");
+  CHECK_EQ(Evaluator(rules, on).arrive(packet).fate(), Fate::Accept);
+}
+
 TEST_CASE("where it is not known whether the bridge asks, both are tried") {
   const Host on = switching(std::nullopt);
   const Ruleset rules = translating_to(kGuest);

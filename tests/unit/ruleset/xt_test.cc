@@ -139,6 +139,8 @@ TEST_CASE("a match in iptables' words") {
 
   XtMatch state{"state", 0, {0x46, 0, 0, 0, 0, 0, 0, 0}};
   CHECK_EQ(in_words(state, XtFamily::Ipv4), "-m state --state RELATED,ESTABLISHED,UNTRACKED");
+  CHECK_EQ(in_words(XtMatch{"pkttype", 0, {3, 0, 0, 0, 1, 0, 0, 0}}, XtFamily::Ipv4),
+           "-m pkttype ! --pkt-type otherhost");
   CHECK_EQ(in_words(XtMatch{"bpf", 1, {}}, XtFamily::Ipv4), "-m bpf");
 }
 
