@@ -225,6 +225,11 @@ Diagram FirstMatch::left(std::size_t item, std::size_t without, const Pick& pick
   return rest;
 }
 
+std::size_t FirstMatch::count_before(std::size_t item) {
+  look_before(item);
+  return before_.front().size() + before_.back().size();
+}
+
 Diagram FirstMatch::left(std::size_t item, Diagram among) {
   look_before(item);
   const Diagram all = d_.both(own(item), among);
