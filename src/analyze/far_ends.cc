@@ -64,9 +64,9 @@ FarEnds part_of(RuleSpace& space, FirstMatch& list, std::size_t at, Diagram aske
   return ends;
 }
 
-constexpr int kTries = 3;
+constexpr int kTries = 2;
 // Beyond so many rules before it the whole answer costs too much.
-constexpr std::size_t kMostBefore = 500;
+constexpr std::size_t kMostBefore = 200;
 constexpr std::uint32_t kAllPorts = 65'536;
 
 }  // namespace
