@@ -1,7 +1,9 @@
 // What rules change of the packet and of what travels beside it, and where they send it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "analyze/header_bits.h"
 #include "analyze/rule_run.h"
@@ -57,12 +59,19 @@ RuleRun::Step RuleRun::run_meta_set(const ruleset::MetaSet& set) {
   return Changes{std::move(changed)};
 }
 
+// 0 is the zone of whom no rule chooses one for.
+std::uint32_t RuleRun::zone_of(BitSpan zone) {
+  if (std::ranges::all_of(zone, [](Bit bit) { return bit == Bit(); })) return 0;
+  return machine_.lefts().longer(0, {.where = "the zone", .bits = codes_of(zone)});
+}
+
 RuleRun::Step RuleRun::run_ct_set(const ruleset::CtSet& set) {
   Environment changed = now();
   if (set.key == CtKey::Zone) {
     if (changed.tracked == Tracked::Yes || changed.tracked == Tracked::InZone) return Goes{};
     if (set.direction) return run_unsupported({.name = "ct zone set", .reason = "one direction"});
     changed.tracked = Tracked::InZone;
+    changed.zone = zone_of(read(set.source, 2));
     return Changes{std::move(changed)};
   }
   // Without an entry there is nothing to set; what was set then is read by nobody.
@@ -129,10 +138,10 @@ RuleRun::Step RuleRun::run_payload_write(const ruleset::PayloadWrite& write) {
     }
   }
   if (is_derived) {
-    Left left{.where = "header bytes",
-              .is_header = true,
-              .how = fmt::format("bytes {}+{} of IPv{}", start, write.length, ipv6 ? 6 : 4)};
-    for (const Bit bit : bits) left.bits.push_back(bit.code());
+    const Left left{.where = "header bytes",
+                    .is_header = true,
+                    .how = fmt::format("bytes {}+{} of IPv{}", start, write.length, ipv6 ? 6 : 4),
+                    .bits = codes_of(bits)};
     changed.headers = machine_.lefts().longer(changed.headers, left);
   }
   std::uint32_t end = start + write.length;
@@ -142,12 +151,44 @@ RuleRun::Step RuleRun::run_payload_write(const ruleset::PayloadWrite& write) {
   return Ends{rest_for(space_.has_length(end), std::move(changed))};
 }
 
-RuleRun::Step RuleRun::run_log(const ruleset::Log& log) {
+RuleRun::Step RuleRun::run_log(const Places::Told& told) {
   Shared* shared = machine_.shared();
   if (shared == nullptr || !shared->notes_logs) return Goes{};
   Environment changed = now();
-  changed.logged = shared->places.logged(changed.logged, log);
+  changed.logged = shared->places.logged(changed.logged, told);
   return Changes{std::move(changed)};
+}
+
+// A copy goes its own way, and tells somebody of the packet as a line of the log does.
+RuleRun::Step RuleRun::run_dup(const ruleset::Dup& dup) {
+  Left copy{.where = "a copy"};
+  const bool ipv6 = machine_.ruleset().tables[frame_.table].family == ruleset::Family::Ip6;
+  if (dup.address) copy.bits = codes_of(read(*dup.address, ipv6 ? 16 : 4));
+  if (dup.device) std::ranges::copy(codes_of(read(*dup.device, 4)), std::back_inserter(copy.bits));
+  return run_log(copy);
+}
+
+// nft_reject_icmp_code() and nft_reject_icmpv6_code().
+RuleRun::Step RuleRun::run_reject(const ruleset::Reject& reject) {
+  if (reject.type == ruleset::RejectType::TcpReset) return rejected("a reset");
+  if (machine_.shared() == nullptr) return rejected("");
+  if (auto parted = part_families()) return *std::move(parted);
+  constexpr std::array<std::uint8_t, 4> kIcmp{0, 3, 1, 13};
+  constexpr std::array<std::uint8_t, 4> kIcmpv6{0, 4, 3, 1};
+  const bool of_both = reject.type == ruleset::RejectType::IcmpxUnreachable;
+  const bool ipv6 = is_ipv6();
+  const std::size_t at = reject.code < kIcmp.size() ? reject.code : 1;
+  const std::uint8_t code = !of_both ? reject.code : ipv6 ? kIcmpv6[at] : kIcmp[at];
+  return rejected(fmt::format("unreachable, code {}", code));
+}
+
+// What the sender is told.
+RuleRun::Step RuleRun::rejected(std::string answer) {
+  if (machine_.shared() == nullptr) return Ends{decided(Fate::Reject)};
+  Environment changed = now();
+  changed.headers = machine_.lefts().longer(
+      0, {.where = "the answer", .is_header = true, .how = std::move(answer)});
+  return Ends{decided(Fate::Reject, machine_.environments().intern(std::move(changed)))};
 }
 
 Environment RuleRun::leaving(const Left& left, bool writes) const {
@@ -198,8 +239,17 @@ RuleRun::Step RuleRun::run_tproxy(const ruleset::Tproxy& tproxy) {
   if (tproxy.family == family::kIpv6) fits = diagrams_.both(fits, space_.is_ipv6());
   if (machine_.host().has_transparent_sockets == false) fits = kNothing;
   if (!may_be(fits)) return Tests{kNothing};
+  // Which program it is given to.
+  Left socket{.where = "the transparent socket", .is_header = true};
+  if (tproxy.address) {
+    socket.bits = codes_of(read(*tproxy.address, tproxy.family == family::kIpv6 ? 16 : 4));
+  }
+  if (tproxy.port) {
+    socket.how = fmt::format("port {}", fmt::join(codes_of(read(*tproxy.port, 2)), " "));
+  }
   Environment changed = now();
   changed.has_socket = true;
+  changed.headers = machine_.lefts().longer(changed.headers, socket);
   return Ends{
       rest_for(diagrams_.both(fits, choice("a transparent socket takes it", FieldKind::Choice,
                                            by_packet(Machine::FoundFrom::Headers))),

@@ -44,6 +44,12 @@ using Bits = std::vector<Bit>;
 using BitSpan = std::span<const Bit>;
 
 Bits bits_of(std::span<const std::uint8_t> bytes);
+inline std::vector<std::uint32_t> codes_of(BitSpan bits) {
+  std::vector<std::uint32_t> codes;
+  codes.reserve(bits.size());
+  for (const Bit bit : bits) codes.push_back(bit.code());
+  return codes;
+}
 // All bits of a field, the highest first.
 Bits bits_of(FieldId field, unsigned count);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "analyze/header_bits.h"
 #include "analyze/rule_run.h"
 #include "net/protocol.h"
 #include "ruleset/load_size.h"
@@ -31,13 +32,42 @@ Bits followed_by_zeros(const Bits& bits, std::size_t bytes) {
 
 }  // namespace
 
+// What comes over the loopback bears what was found on its way out, before a hook looks again.
+Diagram RuleRun::carries_connection() {
+  return *compare_.equal(now().part(Part::InDevice), device_name("lo"));
+}
+
 RuleRun::Step RuleRun::run_ct(const ruleset::Ct& load) {
   const Environment& now = this->now();
+  const bool may_carry = now.tracked == Tracked::NotYet && may_be(carries_connection());
   if (load.key != CtKey::State) {
-    return now.tracked == Tracked::Yes ? run_ct_entry(load) : Step(Tests{kNothing});
+    if (now.tracked == Tracked::Yes) return run_ct_entry(load);
+    if (!may_carry) return Tests{kNothing};
+    Branches carried;
+    const auto family = machine_.ruleset().tables[frame_.table].family;
+    carried.all.push_back({.packets = carries_connection(),
+                           .again = false,
+                           .to = load.destination,
+                           .value = of_known_connection(
+                               load.key, load.direction ? static_cast<int>(*load.direction) : -1,
+                               ruleset::load_size(load.key, family) * 8)});
+    return carried;
   }
   switch (now.tracked) {
     case Tracked::NotYet:
+      if (may_carry) {
+        Branches parts;
+        parts.all.push_back({.packets = diagrams_.complement(carries_connection()),
+                             .again = false,
+                             .to = load.destination,
+                             .value = state_word(ct_state::kInvalid)});
+        parts.all.push_back({.packets = carries_connection(),
+                             .again = false,
+                             .to = load.destination,
+                             .value = space_.free_bits("the state that output found of it", 32,
+                                                       FieldKind::NotModelled)});
+        return parts;
+      }
       return RuleRun::load(load.destination, state_word(ct_state::kInvalid));
     case Tracked::Never:
       return RuleRun::load(load.destination, state_word(ct_state::kUntracked));

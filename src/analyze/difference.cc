@@ -4,62 +4,12 @@
 #include <array>
 #include <map>
 
+#include "analyze/endings.h"
 #include "analyze/way.h"
 #include "analyze/witness.h"
 
 namespace rolewall::analyze {
 namespace {
-
-// Of an accepted packet: what a reader can tell it from another by.
-constexpr std::array kShownParts{
-    Part::Destination4, Part::Destination6,   Part::Source4,     Part::Source6,
-    Part::Transport2,   Part::Transport0,     Part::Flags,       Part::Transport4,
-    Part::Transport8,   Part::Transport12,    Part::Transport14, Part::Transport16,
-    Part::Transport18,  Part::TrafficClass,   Part::FlowLabel,   Part::DontFragment,
-    Part::TimeToLive,   Part::Identification, Part::Mark,        Part::Priority,
-};
-
-// What both machines' outcomes are, by one numbering.
-struct Ending {
-  Fate fate = Fate::Accept;
-  std::uint32_t logged = 0;
-  std::uint32_t left = 0;
-  std::uint32_t headers = 0;       // of an accepted packet
-  std::vector<const Bits*> parts;  // of an accepted packet, as in kShownParts
-};
-
-class Endings {
- public:
-  // Those of sets lie below.
-  static constexpr std::uint32_t kFirst = 2;
-
-  Diagram terminal_of(const Machine& machine, const Outcome& outcome) {
-    const Environment& environment = machine.environments()[outcome.environment];
-    // Nobody can tell what a rule drops from what the IP stack discards.
-    const bool discarded = outcome.fate == Fate::Stack && !environment.taken;
-    const Fate fate = discarded ? Fate::Drop : outcome.fate;
-    Ending ending{fate, environment.logged, environment.left, 0, {}};
-    if (outcome.fate == Fate::Accept) ending.headers = environment.headers;
-    std::vector<std::uint32_t> key{static_cast<std::uint32_t>(fate), ending.logged, ending.left,
-                                   ending.headers};
-    if (outcome.fate == Fate::Accept) {
-      for (const Part part : kShownParts) {
-        ending.parts.push_back(&environment.part(part));
-        for (const Bit bit : environment.part(part)) key.push_back(bit.code());
-      }
-    }
-    const auto [at, is_new] =
-        numbers_.emplace(std::move(key), static_cast<std::uint32_t>(all_.size()));
-    if (is_new) all_.push_back(std::move(ending));
-    return terminal(kFirst + at->second);
-  }
-  const Ending& of(std::uint32_t terminal_value) const { return all_[terminal_value - kFirst]; }
-  std::uint32_t count() const { return static_cast<std::uint32_t>(all_.size()); }
-
- private:
-  std::map<std::vector<std::uint32_t>, std::uint32_t> numbers_;
-  std::vector<Ending> all_;
-};
 
 // Both functions together: at each packet the number of the pair of their terminals.
 class Pairs {
@@ -89,43 +39,11 @@ class Pairs {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> all_;
 };
 
-// The packets that both write to, and in the same way all the same: what one writes stands there.
-Diagram written_alike(Diagrams& diagrams, const Ending& a, const Ending& b) {
-  Comparison compare(diagrams);
-  Diagram alike = kEverything;
-  for (std::size_t part = 0; part < a.parts.size() && alike != kNothing; ++part) {
-    for (std::size_t i = 0; i < a.parts[part]->size(); ++i) {
-      const Bit of_a = (*a.parts[part])[i];
-      const Bit of_b = (*b.parts[part])[i];
-      if (of_a == of_b) continue;
-      if (of_a.is_known() && of_b.is_known()) return kNothing;
-      const Bit field = of_a.is_known() ? of_b : of_a;
-      const Bit other = of_a.is_known() ? of_a : of_b;
-      const auto is_set = [&](Bit bit) {
-        // One bit is compared as the highest of a byte.
-        Bits byte(8);
-        byte.front() = bit;
-        return compare.equal(byte, std::array<std::uint8_t, 1>{0x80});
-      };
-      const auto set = is_set(field);
-      const auto wanted = is_set(other);
-      if (!set || (!other.is_known() && !wanted)) return kNothing;
-      const Diagram same = other.is_known() ? (other.value() ? *set : diagrams.complement(*set))
-                                            : diagrams.complement(diagrams.differ(*set, *wanted));
-      alike = diagrams.both(alike, same);
-    }
-  }
-  return alike;
-}
-
-DifferenceKind kind_of(const Ending& a, const Ending& b) {
-  const bool was = a.fate == Fate::Accept;
-  const bool is = b.fate == Fate::Accept;
-  if (!was && is) return DifferenceKind::NewlyAccepted;
-  if (was && !is) return DifferenceKind::NewlyDenied;
-  if (!was && a.fate != b.fate) return DifferenceKind::DeniedOtherwise;
-  if (was) return DifferenceKind::Rewritten;
-  return a.logged != b.logged ? DifferenceKind::Logged : DifferenceKind::Remembered;
+// REQUIRES: of different fates.
+DifferenceKind kind_of(Fate before, Fate after) {
+  if (before != Fate::Accept && after == Fate::Accept) return DifferenceKind::NewlyAccepted;
+  if (before == Fate::Accept) return DifferenceKind::NewlyDenied;
+  return DifferenceKind::DeniedOtherwise;
 }
 
 constexpr std::size_t kKinds = static_cast<std::size_t>(DifferenceKind::Drawn) + 1;
@@ -140,11 +58,19 @@ Difference::Difference(const Side& before, const Side& after, Budget budget)
       places_(facts_before_->tables(), facts_after_->tables()),
       remembered_({before.ruleset, before.host, *facts_before_},
                   {after.ruleset, after.host, *facts_after_}),
+      asked_(kept_asked(before.ruleset, after.ruleset)),
       unlike_(remembered_.unlike()),
       shared_{places_, &remembered_},
       diagrams_(std::make_unique<Diagrams>(budget)),
       space_(std::make_unique<PacketSpace>(*diagrams_, after.host.conntrack.tcp_loose,
-                                           order_for(after.ruleset))) {}
+                                           order_for(after.ruleset))) {
+  for (const auto& [side, numbers] :
+       {std::pair(&before_, &places_.before()), std::pair(&after_, &places_.after())}) {
+    if (!edit_asks_fragments(side->ruleset, *numbers, places_)) continue;
+    unlike_.emplace_back("what becomes of fragments");
+    break;
+  }
+}
 Difference::~Difference() = default;
 
 Difference::Run Difference::run(Machine& machine, Direction direction) {
@@ -313,20 +239,17 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
       if (a == b) return;
       const Ending& of_a = endings.of(a);
       const Ending& of_b = endings.of(b);
-      DifferenceKind kind = kind_of(of_a, of_b);
-      if (kind == DifferenceKind::Rewritten) {
-        const bool same_headers = of_a.headers == of_b.headers;
-        const Diagram alike = same_headers ? written_alike(d, of_a, of_b) : kNothing;
-        if (of_a.logged != of_b.logged || of_a.left != of_b.left) {
-          const DifferenceKind by =
-              of_a.logged != of_b.logged ? DifferenceKind::Logged : DifferenceKind::Remembered;
-          Diagram& noted = found[static_cast<std::size_t>(by)];
-          noted = d.either(noted, d.both(set, alike));
-        }
-        set = d.minus(set, alike);
-      }
-      Diagram& all = found[static_cast<std::size_t>(kind)];
-      all = d.either(all, set);
+      const auto add = [&](DifferenceKind kind, Diagram packets) {
+        Diagram& all = found[static_cast<std::size_t>(kind)];
+        all = d.either(all, packets);
+      };
+      if (of_a.fate != of_b.fate) return add(kind_of(of_a.fate, of_b.fate), set);
+      const EndingsDiffer how = differ(d, *space_, of_a, of_b, set, asked_);
+      add(DifferenceKind::DeniedOtherwise, how.answered);
+      add(DifferenceKind::Rewritten, how.rewritten);
+      add(DifferenceKind::Logged, how.logged);
+      add(DifferenceKind::Remembered, how.remembered);
+      not_asked_.insert(how.not_asked.begin(), how.not_asked.end());
     });
   }
   for (const auto& [field, other] :

@@ -4,8 +4,9 @@
 //
 // A packet's fate is what becomes of it and as what: accepted with the same header, mark and
 // priority, or denied likewise, with the same lines logged and the same left in sets and limits
-// that others are asked about. What is free (a limit's tokens) is the same on both sides where the
-// same rule asks for it (places.h) and what determines it is the same (remembered.h).
+// that others are asked about, and with its connection (kept.h). What is free (a limit's tokens) is
+// the same on both sides where the same rule asks for it (places.h) and what determines it is the
+// same (remembered.h).
 //
 // A difference may hang on what is free (it shows where a limit is spent) or not modelled:
 // `certain` leaves such packets out. An empty list of parts is a proof in any case, where nothing
@@ -21,6 +22,7 @@
 
 #include "analyze/analysis.h"
 #include "analyze/edit.h"
+#include "analyze/kept.h"
 #include "analyze/places.h"
 
 namespace rolewall::analyze {
@@ -28,10 +30,10 @@ namespace rolewall::analyze {
 enum class DifferenceKind : std::uint8_t {
   NewlyAccepted,
   NewlyDenied,
-  DeniedOtherwise,  // rejected for dropped
+  DeniedOtherwise,  // rejected for dropped, or by another answer
   Rewritten,        // accepted, with other headers or marks
-  Logged,           // by other log lines alone
-  Remembered,       // likewise, in what sets and limits remember of it
+  Logged,           // by other log lines alone, or other copies of it
+  Remembered,       // likewise, in what sets, limits and its connection keep of it
   Drawn,            // more or less often, as a limit or a draw has it
 };
 
@@ -73,6 +75,8 @@ class Difference {
   const std::vector<std::string>& unlike() const { return unlike_; }
   // What is not known and was taken for the same on both sides, in words.
   const std::set<std::string>& assumed() const { return assumed_; }
+  // What differs and is no part of a packet's fate, since no rule asks for it, in words.
+  const std::set<std::string>& not_asked() const { return not_asked_; }
   // A packet of the set, as natural as there is one.
   std::optional<Witness> witness(Direction direction, Diagram set);
   bool contains(Direction direction, Diagram set, const eval::Packet& packet);
@@ -107,8 +111,10 @@ class Difference {
   std::shared_ptr<const RulesetFacts> facts_after_;
   Places places_;
   Remembered remembered_;
+  KeptAsked asked_;
   std::vector<std::string> unlike_;
   std::set<std::string> assumed_;
+  std::set<std::string> not_asked_;
   Shared shared_;
   std::optional<Edit> edit_;  // of both directions
   std::unique_ptr<Diagrams> diagrams_;

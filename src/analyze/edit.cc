@@ -142,6 +142,33 @@ bool same_machine(ruleset::Host a, ruleset::Host b) {
   return a == b;
 }
 
+// Whether a rule asks for what only fragments have: of the two bytes with the offset more than that
+// the packet must not be cut.
+bool asks_fragments(const ruleset::Rule& rule) {
+  constexpr std::uint32_t kOffset = 6;
+  bool is_ipv6 = false;
+  for (std::size_t i = 0; i < rule.exprs.size() && !is_ipv6; ++i) {
+    const auto* family = std::get_if<ruleset::Meta>(&rule.exprs[i]);
+    if (family != nullptr && family->key == ruleset::MetaKey::NfProto &&
+        i + 1 < rule.exprs.size()) {
+      const auto* is = std::get_if<ruleset::Cmp>(&rule.exprs[i + 1]);
+      is_ipv6 = is != nullptr && is->op == ruleset::CmpOp::Eq &&
+                is->value == ruleset::Value::u8(family::kIpv6);
+    }
+    const auto* load = std::get_if<ruleset::Payload>(&rule.exprs[i]);
+    if (load == nullptr || load->base != ruleset::PayloadBase::Network) continue;
+    if (load->offset > kOffset + 1 || load->offset + load->length <= kOffset) continue;
+    const auto* mask = i + 1 == rule.exprs.size()
+                           ? nullptr
+                           : std::get_if<ruleset::BitwiseMask>(&rule.exprs[i + 1]);
+    const bool asks_whole = mask != nullptr && load->offset == kOffset &&
+                            (mask->mask.bytes[0] & 0xbf) == 0 &&
+                            (load->length == 1 || mask->mask.bytes[1] == 0);
+    if (!asks_whole) return true;
+  }
+  return false;
+}
+
 // What both sides' rules come to, by one numbering.
 class Outcomes {
  public:
@@ -154,6 +181,7 @@ class Outcomes {
                                    environment.has_socket ? 1U : 0U,
                                    environment.logged,
                                    environment.left,
+                                   environment.zone,
                                    environment.headers,
                                    environment.taken ? 1U : 0U,
                                    environment.line};
@@ -299,6 +327,11 @@ void Edit::find_parts() {
   const auto hooks_after = hooks_of(after, after_.facts->tables());
   for (std::size_t t = 0; t < before.tables.size(); ++t) {
     const ruleset::Table& table = before.tables[t];
+    // No packet of the space meets others: they are compared as they stand (remembered.h).
+    const bool is_met = table.family == ruleset::Family::Ip ||
+                        table.family == ruleset::Family::Ip6 ||
+                        table.family == ruleset::Family::Inet;
+    if (!is_met) continue;
     const auto same = std::ranges::find_if(after.tables, [&](const ruleset::Table& other) {
       return other.family == table.family && other.name == table.name;
     });
@@ -569,6 +602,22 @@ Diagram Edit::packets(Diagrams& diagrams, PacketSpace& space, Direction directio
     }
   }
   return diagrams.both(domain, diagrams.union_of(std::move(all)));
+}
+
+bool edit_asks_fragments(const Ruleset& ruleset, const Places::Numbers& numbers,
+                         const Places& places) {
+  for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
+    const auto& chains = ruleset.tables[t].chains;
+    const ruleset::Family family = ruleset.tables[t].family;
+    if (family != ruleset::Family::Ip && family != ruleset::Family::Inet) continue;
+    for (std::uint32_t c = 0; c < chains.size(); ++c) {
+      for (std::uint32_t r = 0; r < chains[c].rules.size(); ++r) {
+        const bool is_edited = places.is_edited(numbers.of(t, c, r));
+        if (is_edited && asks_fragments(chains[c].rules[r])) return true;
+      }
+    }
+  }
+  return false;
 }
 
 }  // namespace rolewall::analyze

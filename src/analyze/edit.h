@@ -86,4 +86,9 @@ class Edit {
   std::map<std::pair<const ruleset::Set*, const ruleset::Set*>, Contents> contents_;
 };
 
+// Whether a rule that one side alone has asks for what only fragments have, which are none of the
+// space's packets.
+bool edit_asks_fragments(const ruleset::Ruleset& ruleset, const Places::Numbers& numbers,
+                         const Places& places);
+
 }  // namespace rolewall::analyze

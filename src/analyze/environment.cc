@@ -13,6 +13,7 @@ std::uint64_t hash_of(const Environment& environment) {
   hash = (hash ^ (environment.translated_before ? 1 : 0)) * 0x100000001b3;
   hash = (hash ^ environment.logged) * 0x100000001b3;
   hash = (hash ^ environment.left) * 0x100000001b3;
+  hash = (hash ^ environment.zone) * 0x100000001b3;
   hash = (hash ^ environment.headers) * 0x100000001b3;
   hash = (hash ^ (environment.taken ? 1 : 0)) * 0x100000001b3;
   hash = (hash ^ environment.line) * 0x100000001b3;

@@ -49,6 +49,7 @@ struct Environment {
   // last. 0: nothing.
   std::uint32_t logged = 0;
   std::uint32_t left = 0;     // behind, in what others are asked about (remembered.h)
+  std::uint32_t zone = 0;     // in which its connection is kept, by a rule
   std::uint32_t headers = 0;  // of it that rules wrote where the space holds none
   bool taken = false;         // by a rule, out of the stack: that is not the stack's own refusal
   std::uint32_t line = 0;

@@ -261,8 +261,11 @@ RuleRun::Step RuleRun::run_meta(const ruleset::Meta& load) {
       return run_sender(load);
     case MetaKey::PktType:
       return RuleRun::load(to, now.part(Part::Type));
-    case MetaKey::SecPath:  // not one that IPsec unwrapped
-      return RuleRun::load(to, Bits(8));
+    case MetaKey::SecPath: {
+      Bits bit(8);
+      bit.back() = Bit::of(space_.free("IPsec has it, or had", 1, FieldKind::NotModelled), 0);
+      return RuleRun::load(to, bit);
+    }
     case MetaKey::SdIif:  // no VRF
       return RuleRun::load(to, Bits(32));
     case MetaKey::SdIfName:

@@ -31,7 +31,7 @@ Diagram Machine::outcome(const Outcome& outcome) {
   if (plain.kind != Outcome::Kind::Decided) {
     plain.fate = Fate::Accept;
   } else if (plain.fate != Fate::Accept) {
-    plain.environment = bare(plain.environment);  // nobody asks what has become of it
+    plain.environment = bare(plain.environment, plain.fate);  // nobody asks what has become of it
   }
   const std::uint64_t key = std::uint64_t{plain.environment} << 16 |
                             static_cast<std::uint64_t>(plain.kind) << 8 |
@@ -49,17 +49,26 @@ Diagram Machine::decided(Fate fate, EnvironmentId environment) {
   return outcome({Outcome::Kind::Decided, fate, environment});
 }
 
-// What is noted of a packet that goes no further.
-EnvironmentId Machine::bare(EnvironmentId environment) {
+// What is noted of a packet that goes no further, what a known connection keeps of it, and what a
+// rejected one is answered.
+EnvironmentId Machine::bare(EnvironmentId environment, Fate fate) {
   if (shared_ == nullptr) return 0;
+  const Environment& noted = environments_[environment];
   Environment plain = environments_[0];
-  plain.logged = environments_[environment].logged;
-  plain.left = environments_[environment].left;
-  plain.line = environments_[environment].line;
-  plain.taken = environments_[environment].taken;
-  const bool is_bare = plain.logged == 0 && plain.left == 0 && plain.line == 0 && !plain.taken;
-  if (is_bare) return 0;
-  return environments_.intern(std::move(plain));
+  plain.logged = noted.logged;
+  plain.left = noted.left;
+  plain.line = noted.line;
+  plain.taken = noted.taken;
+  if (fate == Fate::Reject) plain.headers = noted.headers;
+  bool keeps = false;
+  for (const Part part : {Part::KnownMark, Part::KnownLabels}) {
+    if (noted.part(part) == plain.part(part)) continue;
+    plain.part(part) = noted.part(part);
+    keeps = true;
+  }
+  const bool is_bare = plain.logged == 0 && plain.left == 0 && plain.line == 0 && !plain.taken &&
+                       plain.headers == 0 && !keeps;
+  return is_bare ? 0 : environments_.intern(std::move(plain));
 }
 
 EnvironmentId Machine::noted(EnvironmentId environment, std::uint32_t line, bool replaces) {

@@ -176,7 +176,7 @@ class Machine {
   Diagram then(Diagram first, Outcome::Kind kind, const Rest& rest);
 
   EnvironmentId noted(EnvironmentId environment, std::uint32_t line, bool replaces);
-  EnvironmentId bare(EnvironmentId environment);
+  EnvironmentId bare(EnvironmentId environment, Fate fate);
 
   Diagrams& diagrams_;
   PacketSpace& space_;

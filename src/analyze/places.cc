@@ -230,9 +230,9 @@ std::uint32_t Places::way(std::uint32_t calls, std::uint32_t place, std::string_
       .first->second;
 }
 
-std::uint32_t Places::logged(std::uint32_t before, const ruleset::Log& log) {
-  const auto at = static_cast<std::size_t>(std::ranges::find(logs_, log) - logs_.begin());
-  if (at == logs_.size()) logs_.push_back(log);
+std::uint32_t Places::logged(std::uint32_t before, const Told& told) {
+  const auto at = static_cast<std::size_t>(std::ranges::find(logs_, told) - logs_.begin());
+  if (at == logs_.size()) logs_.push_back(told);
   return logged_.emplace(std::pair(before, at), static_cast<std::uint32_t>(logged_.size()) + 1)
       .first->second;
 }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "analyze/remembered.h"
@@ -54,8 +55,9 @@ class Places {
 
   // A way of calls, one step longer.
   std::uint32_t way(std::uint32_t calls, std::uint32_t place, std::string_view chain);
-  // What was logged of a packet, one line longer.
-  std::uint32_t logged(std::uint32_t before, const ruleset::Log& log);
+  // What was logged of a packet, one line longer; or what else has told somebody of it (a copy).
+  using Told = std::variant<ruleset::Log, Left>;
+  std::uint32_t logged(std::uint32_t before, const Told& told);
   // What packets have left behind.
   Lefts& lefts() { return lefts_; }
 
@@ -70,7 +72,7 @@ class Places {
   std::vector<bool> edited_{false};  // by number; 0 is nobody's
   std::size_t edits_ = 0;
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::string>, std::uint32_t> ways_;
-  std::vector<ruleset::Log> logs_;
+  std::vector<Told> logs_;
   std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t> logged_;
   Lefts lefts_;
 };

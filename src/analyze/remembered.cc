@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <optional>
 #include <set>
 
@@ -31,12 +32,12 @@ std::string table_in_words(const Table& table) {
   return fmt::format("{} {}", ruleset::name_of(table.family), table.name);
 }
 
-// --- chains of devices and bridges, which no packet of the space is run through ------------------
+// --- chains of devices, bridges and ARP, which no packet of the space is run through -------------
 
 bool stands_below(const Table& table, const Chain& chain) {
-  if (!chain.base || table.family == ruleset::Family::Arp) return false;
-  return table.family == ruleset::Family::Bridge || chain.base->hook == ruleset::Hook::Ingress ||
-         chain.base->hook == ruleset::Hook::Egress;
+  if (!chain.base) return false;
+  return table.family == ruleset::Family::Bridge || table.family == ruleset::Family::Arp ||
+         chain.base->hook == ruleset::Hook::Ingress || chain.base->hook == ruleset::Hook::Egress;
 }
 
 // A copy of what a chain does: with all that it calls and names, and nothing else of its table.
@@ -134,7 +135,7 @@ void compare_chains_below(const Ruleset& before, const Ruleset& after,
                           std::vector<std::string>& unlike) {
   const auto was = chains_below(before);
   const auto is = chains_below(after);
-  constexpr std::string_view kWhat = "what chains of devices and bridges let through";
+  constexpr std::string_view kWhat = "what chains of devices, bridges and ARP let through";
   for (const auto& [name, rules] : was) {
     const auto same = is.find(name);
     if (same == is.end()) {
@@ -199,6 +200,29 @@ bool holds_limits(const Set& set) {
   return limits_packets(set.exprs) || std::ranges::any_of(set.elements.exprs, limits_packets);
 }
 
+// Whether what both hold stays there for the same time. How much of it is over is no difference.
+bool end_alike(const Set& a, const Set& b) {
+  const auto may_end = [](const Set& set) {
+    return set.timeout_ms != 0 || std::ranges::any_of(set.elements.timeouts_ms, std::identity());
+  };
+  if (!may_end(a) && !may_end(b)) return true;
+  const auto stays = [](const Set& set, std::size_t element) {
+    const auto& own = set.elements.timeouts_ms;
+    return element < own.size() && own[element] != 0 ? own[element] : set.timeout_ms;
+  };
+  std::map<ruleset::Bytes, std::uint64_t> times;
+  for (std::size_t i = 0; i < a.elements.count(); ++i) {
+    const auto key = a.elements.key(i);
+    times.emplace(ruleset::Bytes(key.begin(), key.end()), stays(a, i));
+  }
+  for (std::size_t i = 0; i < b.elements.count(); ++i) {
+    const auto key = b.elements.key(i);
+    const auto same = times.find(ruleset::Bytes(key.begin(), key.end()));
+    if (same != times.end() && same->second != stays(b, i)) return false;
+  }
+  return true;
+}
+
 void compare_objects_of_maps(const Table& a, const Table& b, const Asked& asked, const Set& set,
                              std::vector<std::string>& unlike) {
   if (!asked.is_looked_up || set.kind != ruleset::SetKind::ObjectMap) return;
@@ -231,6 +255,9 @@ void compare_sets(const ruleset::TableIndex& a, const ruleset::TableIndex& b,
           fmt::format("set {} of table {}: {}", was->name, table_in_words(a.table()), how));
     };
     const bool is_filled = before.is_filled && after.is_filled;
+    if (!before.is_filled && !after.is_filled && !end_alike(*was, *is)) {
+      tell("its elements end at other times");
+    }
     const bool gives_objects = was->kind == ruleset::SetKind::ObjectMap;
     if (is_filled && !same_declaration(*was, *is)) {
       tell("rules fill it, and it is declared otherwise");

@@ -458,11 +458,23 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
                               FieldKind::NotModelled);
           },
           [&](const ruleset::Tunnel& tunnel) -> Step {
-            // It came through no tunnel.
-            if (tunnel.key == ruleset::TunnelKey::Id) return Tests{kNothing};
-            return load(tunnel.destination, Bits(8));
+            if (tunnel.key != ruleset::TunnelKey::Id) {
+              Bits bit(8);
+              bit.back() =
+                  Bit::of(space_.free("it came through a tunnel", 1, FieldKind::NotModelled), 0);
+              return load(tunnel.destination, bit);
+            }
+            return load_free(tunnel.destination, 4, "the number of its tunnel",
+                             FieldKind::NotModelled);
           },
-          [&](const ruleset::Xfrm&) -> Step { return Tests{kNothing}; },  // nor transform
+          [&](const ruleset::Xfrm& xfrm) -> Step {
+            const std::string name =
+                fmt::format("what IPsec has done with it ({}/{}/{})", static_cast<int>(xfrm.key),
+                            static_cast<int>(xfrm.direction), xfrm.index);
+            const bool of_ipv6 =
+                xfrm.key == ruleset::XfrmKey::Daddr6 || xfrm.key == ruleset::XfrmKey::Saddr6;
+            return load_free(xfrm.destination, of_ipv6 ? 16 : 4, name, FieldKind::NotModelled);
+          },
           [&](const ruleset::Immediate& immediate) -> Step {
             return load(immediate.destination,
                         bits_of({immediate.value.begin(), immediate.value.end()}));
@@ -517,11 +529,11 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::PayloadWrite& write) { return run_payload_write(write); },
           // Options are not in the space; where there is none it breaks.
           [&](const ruleset::ExthdrWrite& write) -> Step {
-            Left left{
+            const Left left{
                 .where = fmt::format("option {}/{}", static_cast<int>(write.kind), write.type),
                 .is_header = true,
-                .how = fmt::format("bytes {}+{}", write.offset, write.length)};
-            for (const Bit bit : read(write.source, write.length)) left.bits.push_back(bit.code());
+                .how = fmt::format("bytes {}+{}", write.offset, write.length),
+                .bits = codes_of(read(write.source, write.length))};
             return Ends{rest_for(has_option(write.kind, write.type), leaving(left))};
           },
           [&](const ruleset::ExthdrReset& reset) -> Step {
@@ -532,14 +544,14 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
             return Ends{rest_for(has_option(reset.kind, reset.type), leaving(left))};
           },
           [&](const ruleset::Log& log) -> Step { return run_log(log); },
-          [&](const ruleset::Reject&) -> Step { return Ends{decided(Fate::Reject)}; },
+          [&](const ruleset::Reject& reject) { return run_reject(reject); },
           [&](const ruleset::Notrack&) { return run_notrack(); },
           [&](const ruleset::Nat& nat) { return run_nat(nat); },
           [&](const ruleset::Masquerade& nat) { return run_masquerade(nat); },
           [&](const ruleset::Redirect& nat) { return run_redirect(nat); },
           [&](const ruleset::Tproxy& tproxy) { return run_tproxy(tproxy); },
           [&](const ruleset::Synproxy& synproxy) { return run_synproxy(synproxy); },
-          [&](const ruleset::Dup&) -> Step { return Goes{}; },
+          [&](const ruleset::Dup& dup) { return run_dup(dup); },
           [&](const ruleset::Fwd&) -> Step { return Ends{decided(Fate::Stack)}; },
           [&](const ruleset::ObjectRef& reference) {
             return run_object(reference.type, reference.name);

@@ -162,9 +162,14 @@ class RuleRun {
   // --- what changes the packet or its way (actions.cc) ---
   Step run_meta_set(const ruleset::MetaSet& set);
   Step run_ct_set(const ruleset::CtSet& set);
+  std::uint32_t zone_of(BitSpan zone);
   Step run_payload_write(const ruleset::PayloadWrite& write);
   Step run_notrack();
-  Step run_log(const ruleset::Log& log);
+  Step run_log(const Places::Told& told);
+  Step run_dup(const ruleset::Dup& dup);
+  Step run_reject(const ruleset::Reject& reject);
+  Step rejected(std::string answer);
+  static std::string answer_of(const ruleset::XtReject& reject, bool ipv6);
   // Where two rulesets are compared: the environment with what the packet leaves behind. A list
   // that is only asked is noted where the packet itself has written to it.
   Environment leaving(const Left& left, bool writes = true) const;
@@ -178,6 +183,7 @@ class RuleRun {
   Step run_xt_match(const ruleset::XtMatch& match);
   // Absent: it is not modelled, or not of all packets that come here.
   std::optional<Diagram> xt_holds(const ruleset::XtMark& match);
+  std::string run_connlabel(const ruleset::XtConnlabel& label);
   std::optional<Diagram> xt_holds(const ruleset::XtState& match);
   std::optional<Diagram> xt_holds(const ruleset::XtConntrack& match);
   std::optional<Diagram> xt_holds(const ruleset::XtAddrtype& match);
@@ -195,6 +201,7 @@ class RuleRun {
                                        std::uint8_t sources, std::array<std::uint8_t, 2>& lengths);
   std::optional<Diagram> is_ipset_port(std::uint8_t protocol, std::span<const std::uint8_t> port,
                                        bool source);
+  Diagram carries_connection();
   Diagram has_state(std::uint32_t states);
   std::optional<Diagram> has_mark(BitSpan word, const ruleset::XtMark& match);
   std::optional<Diagram> has_port(Part part, const ruleset::XtPorts& ports);

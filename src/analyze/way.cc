@@ -251,6 +251,7 @@ Diagram Way::track(EnvironmentId environment, const Rest& rest) {
     return diagrams_.choose(wrong, rest(all.intern(std::move(invalid))),
                             track(all.intern(std::move(tracked)), rest));
   }
+  if (tracked.tracked == Tracked::Yes) return rest(environment);  // it has come back
   tracked.tracked = Tracked::Yes;
   const auto keep = [&](TuplePart to, Part from) {
     tracked.original[static_cast<std::size_t>(to)] = tracked.part(from);
@@ -535,9 +536,8 @@ Diagram Way::leave(bool ipv6) {
   const Diagram sent =
       run(Hook::Output, ipv6, machine_.environments().intern(std::move(begins)),
           [&](EnvironmentId out) {
-            const Diagram all = run(Hook::Postrouting, ipv6, out, [&](EnvironmentId after) {
-              return machine_.decided(Fate::Accept, after);
-            });
+            const Diagram all = run(Hook::Postrouting, ipv6, out,
+                                    [&](EnvironmentId after) { return come_back(ipv6, after); });
             if (ipv6) return all;
             // ip_mc_output(): a group's packet with no hop left stays here.
             const Environment& now = machine_.environments()[out];
@@ -548,6 +548,32 @@ Diagram Way::leave(bool ipv6) {
             return diagrams_.choose(stays, machine_.decided(Fate::Stack, out), all);
           });
   return diagrams_.choose(too_large(ipv6, true, 0), machine_.decided(Fate::Stack), sent);
+}
+
+// What output's rules have turned to this host itself (routed_again()) leaves by the loopback, and
+// comes in there as it is, with what connection tracking has found.
+Diagram Way::come_back(bool ipv6, EnvironmentId sent) {
+  const Diagram leaves = machine_.decided(Fate::Accept, sent);
+  Environment back = machine_.environments()[sent];
+  if (back.part(Part::OutDevice) == space_.part(Part::OutDevice)) return leaves;
+  const Bits to = back.part(ipv6 ? Part::Destination6 : Part::Destination4);
+  Diagram here = diagrams_.either(in(to, delivered_, ipv6), in(to, leads_here_, ipv6));
+  here = diagrams_.either(here, in(to, ipv6 ? "::1" : "127.0.0.0/8"));
+  here = diagrams_.minus(here, ipv6 ? in(to, kLinkLocal6) : in(to, broadcasts_, false));
+  here = diagrams_.minus(here, *compare_.equal(space_.part(Part::OutDevice), device_name("lo")));
+  if (here == kNothing) return leaves;
+  back.part(Part::InDevice) = device_bits("lo");
+  back.part(Part::OutDevice) = device_bits("");
+  back.part(Part::Type) = bits_of(ruleset::Bytes(1));
+  for (const unsigned bit : {kConfirmed, kSourceNatDone, kDestinationNatDone}) {
+    if (back.tracked == Tracked::Yes) status_bit(back, bit) = Bit::known(true);
+  }
+  const EnvironmentId arrives = machine_.environments().intern(std::move(back));
+  const Diagram taken = run(Hook::Prerouting, ipv6, arrives, [&](EnvironmentId in) {
+    return run(Hook::Input, ipv6, in,
+               [&](EnvironmentId after) { return machine_.decided(Fate::Accept, after); });
+  });
+  return diagrams_.choose(here, taken, leaves);
 }
 
 }  // namespace rolewall::analyze

@@ -86,6 +86,7 @@ class Way {
   Diagram forward_hooks(bool ipv6, EnvironmentId environment);
   Diagram forward(bool ipv6, EnvironmentId environment);
   Diagram leave(bool ipv6);
+  Diagram come_back(bool ipv6, EnvironmentId sent);
   // What chains that are not modelled (of devices, of bridges) may do.
   Diagram below(Diagram all, const char* what);
   bool has_chains_below() const;

@@ -64,6 +64,7 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
     const std::string words = in_words(match, ipv6 ? r::XtFamily::Ipv6 : r::XtFamily::Ipv4);
     return choice(fmt::format("iptables' \"{}\" {}", words, what), FieldKind::NotModelled);
   };
+  std::string own_labels;
   const auto free = [&]() -> Step {
     Environment left = now();
     std::string own;
@@ -72,7 +73,7 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
       const bool is_set = std::holds_alternative<r::XtSet>(*meaning);
       left = leaving({.where = what, .how = in_words(match, r::XtFamily::Ipv4)}, !is_set);
     }
-    const Diagram rest = rest_for(may("holds" + own), left);
+    const Diagram rest = rest_for(may("holds" + own + own_labels), left);
     return Ends{diagrams_.choose(may("drops the packet"), decided(Fate::Drop), rest)};
   };
   if (!meaning) return free();
@@ -88,11 +89,14 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
           [&](const r::XtLimit&) -> Step { return Tests{counted("limit", true)}; },
           // The space has no extension headers.
           [](const OneOf<r::XtFrag, r::XtRouting> auto&) -> Step { return Tests{kNothing}; },
-          [&](const OneOf<r::XtSctp, r::XtDccp, r::XtEsp, r::XtAh, r::XtConnbytes, r::XtConnlabel,
-                          r::XtConnlimit, r::XtHelper, r::XtIprange, r::XtLength, r::XtTos,
-                          r::XtEcn, r::XtTcpmss, r::XtU32, r::XtString, r::XtMac, r::XtOwner,
-                          r::XtCgroup, r::XtDevgroup, r::XtPhysdev, r::XtRealm, r::XtCpu, r::XtTime,
-                          r::XtPolicy, r::XtRpfilter, r::XtSocket> auto&) -> Step {
+          [&](const OneOf<r::XtSctp, r::XtDccp, r::XtEsp, r::XtAh, r::XtConnbytes, r::XtConnlimit,
+                          r::XtHelper, r::XtIprange, r::XtLength, r::XtTos, r::XtEcn, r::XtTcpmss,
+                          r::XtU32, r::XtString, r::XtMac, r::XtOwner, r::XtCgroup, r::XtDevgroup,
+                          r::XtPhysdev, r::XtRealm, r::XtCpu, r::XtTime, r::XtPolicy, r::XtRpfilter,
+                          r::XtSocket> auto&) -> Step { return free(); },
+          [&](const r::XtConnlabel& label) {
+            // What the packet itself has given is another thing than what it came with.
+            own_labels = run_connlabel(label);
             return free();
           },
           [&](const OneOf<r::XtHashlimit, r::XtRecent, r::XtQuota, r::XtStatistic, r::XtOptions,
@@ -101,6 +105,21 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
           },
       },
       *meaning);
+}
+
+// connlabel_mt(), which sets a label that is not there. How the match is to be named by that.
+std::string RuleRun::run_connlabel(const r::XtConnlabel& label) {
+  const std::size_t bit = label.bit / 8 * 8 + 7 - label.bit % 8;
+  const Bit was = now().part(Part::KnownLabels)[bit];
+  if (label.sets && now().tracked == Tracked::Yes) {
+    Environment changed = now();
+    for (const Part part : {Part::CtLabels, Part::KnownLabels}) {
+      changed.part(part)[bit] = Bit::known(true);
+    }
+    environment_ = machine_.environments().intern(std::move(changed));
+  }
+  const bool as_it_came = was == space_.part(Part::KnownLabels)[bit];
+  return as_it_came ? "" : fmt::format(" with what this packet wrote ({})", was.code());
 }
 
 // --- the connection ----------------------------------------------------------------------------
@@ -112,6 +131,12 @@ Diagram RuleRun::has_state(std::uint32_t states) {
   };
   switch (now().tracked) {
     case Tracked::NotYet:
+      if (may_be(carries_connection())) {
+        return diagrams_.choose(
+            carries_connection(),
+            choice("the state that output found of it fits", FieldKind::NotModelled),
+            is(ct_state::kInvalid));
+      }
       return is(ct_state::kInvalid);
     case Tracked::Never:
       return is(ct_state::kUntracked);
@@ -323,6 +348,16 @@ std::optional<Diagram> RuleRun::xt_holds(const r::XtPkttype& match) {
   return match.inverted ? diagrams_.complement(*is) : *is;
 }
 
+// reject_tg() and reject_tg6(): their numbers are those of ipt_REJECT.h and ip6t_REJECT.h.
+std::string RuleRun::answer_of(const r::XtReject& reject, bool ipv6) {
+  if (reject.with == r::xt_tcp_reset(ipv6)) return "a reset";
+  constexpr std::array<int, 9> kIcmp{0, 1, 2, 3, -1, 9, 10, -1, 13};
+  constexpr std::array<int, 9> kIcmpv6{0, 1, 2, 3, 4, -1, -1, 5, 6};
+  const int code = reject.with < kIcmp.size() ? (ipv6 ? kIcmpv6 : kIcmp)[reject.with] : -1;
+  return code < 0 ? fmt::format("iptables' answer {}", reject.with)
+                  : fmt::format("unreachable, code {}", code);
+}
+
 // --- targets -----------------------------------------------------------------------------------
 
 void RuleRun::turn_bits(Bits& word, std::uint32_t clears, const Bits& turns,
@@ -401,8 +436,13 @@ RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
   if (!meaning) return anything();
   return visit_closed(
       Overloaded{
-          [](const OneOf<r::XtNotes, r::XtTee> auto&) -> Step { return Goes{}; },
-          [&](const r::XtReject&) -> Step { return Ends{decided(Fate::Reject)}; },
+          [&](const OneOf<r::XtNotes, r::XtTee> auto&) {
+            return run_log(Left{.where = target.name, .how = in_words(target, r::XtFamily::Ipv4)});
+          },
+          [&](const r::XtReject& reject) -> Step {
+            const bool ipv6 = machine_.ruleset().tables[frame_.table].family == r::Family::Ip6;
+            return rejected(answer_of(reject, ipv6));
+          },
           [&](const r::XtCt& ct) { return ct.untracks ? run_notrack() : anything(); },
           [&](const r::XtNat& nat) { return run_xt_nat(nat); },
           [&](const r::XtSetMark& mark) -> Step {

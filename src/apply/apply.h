@@ -236,9 +236,11 @@ struct Status {
   std::string unreadable;     // why what was applied last cannot be read; "": it can
   std::string distrusted;  // why nothing of the state directory is read, and how to mend it; or ""
   std::optional<Pending> pending;
-  bool overdue = false;               // `pending` should have been rolled back by now
-  std::optional<Event> rolled_back;   // since the last apply
-  std::optional<Event> disabled;      // and nothing was applied since
+  bool overdue = false;              // `pending` should have been rolled back by now
+  std::optional<Event> rolled_back;  // since the last apply
+  std::optional<Event> disabled;     // and nothing that was applied since is in force
+  // It was not confirmed before the machine was restarted, and no boot has been here since.
+  bool is_dropped_at_boot = false;
   std::optional<Event> fallback;      // what boot could not load, and what it loaded instead
   std::vector<std::string> problems;  // what of the record cannot be read beside it
   std::string names_refreshed;        // RFC 3339, UTC; "": the policy's names never were

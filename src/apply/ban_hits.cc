@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "apply/recorded_facts.h"
@@ -14,7 +15,6 @@
 #include "observe/session.h"
 
 namespace rolewall::apply {
-
 namespace {
 
 // Of the sessions that are open: who manages from elsewhere is no reason to let somebody in.
@@ -47,13 +47,67 @@ Result<bool> may_carry(const net::AddressSet& banned) {
   });
 }
 
+// Of several one carries the session, nobody says which: those of management are known otherwise.
+// By TCP whoever attacks may be another. UDP to a relay is a tunnel's, which answers whom it knows.
+void look_at_carriers(const net::AddressSet& banned, const std::string& what,
+                      const std::vector<observe::OuterFlow>& flows, std::size_t count,
+                      BanHits& hits) {
+  constexpr std::size_t kFew = 8;
+  for (const observe::OuterFlow& flow : flows) {
+    if (flow.anybody || !banned.contains(flow.remote)) continue;
+    const bool is_it = count == 1 || (flow.protocol == net::protocol::kUdp && count <= kFew);
+    if (is_it) {
+      hits.hit.push_back(fmt::format("the other end of what carries the session: {}, {}", what,
+                                     net::format(flow.remote)));
+    } else {
+      hits.may_hit.push_back(fmt::format("{} of the {} that may carry the session: {}",
+                                         net::format(flow.remote), count, what));
+    }
+  }
+}
+
+// The routers, resolvers and servers that this host's addresses, routes and names hang on.
+Result<void> look_at_helpers(
+    const GuardFacts& facts, const net::AddressSet& banned,
+    const std::function<void(const net::Address&, const std::string&)>& look) {
+  for (const ruleset::Route& route : facts.possible_routes) {
+    if (route.gateway) look(*route.gateway, "a router that this host uses");
+  }
+  for (const net::Address& resolver : observe::resolvers()) {
+    look(resolver, "a resolver that this host uses");
+  }
+  const auto asked = observe::asked_by_own_resolver();
+  if (!asked) return std::unexpected(asked.error());
+  for (const net::Address& each : *asked) {
+    if (banned.contains(each)) {
+      look(each, "a server that this host's own resolver asks");
+      break;  // of many questions
+    }
+  }
+  for (const net::Address& server : facts.lease_servers) {
+    look(server, "the server that this host's address is lent by (DHCP)");
+  }
+  for (const observe::Peering& peering : facts.routing.peerings) {
+    look(peering.flow.remote,
+         peering.is_of_address
+             ? fmt::format("a host that shares an address with this one ({})", peering.name)
+             : std::string("a router that this host exchanges routes with"));
+  }
+  for (const observe::Neighbour& neighbour : facts.routing.neighbours) {
+    look(neighbour.address,
+         fmt::format("a neighbour that this host speaks {} with", neighbour.name));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<BanHits> whom_it_hits(const net::Prefix& banned, const std::string& state_directory) {
   const auto facts = recorded_facts(state_directory);
   if (!facts) return std::unexpected(facts.error());
   const net::AddressSet hit = net::AddressSet::from({banned});
-  std::vector<std::string> found;
+  BanHits hits;
+  std::vector<std::string>& found = hits.hit;
   const auto look = [&](const net::Address& address, const std::string& whose) {
     if (hit.contains(address)) found.push_back(fmt::format("{}, {}", whose, net::format(address)));
   };
@@ -81,34 +135,26 @@ Result<BanHits> whom_it_hits(const net::Prefix& banned, const std::string& state
     if ((hit & net::AddressSet::from(addresses)).empty()) continue;
     found.push_back(fmt::format("an address of {}, a host of this site", name));
   }
-  for (const ruleset::Route& route : facts->possible_routes) {
-    if (route.gateway) look(*route.gateway, "a router that this host uses");
-  }
-  for (const net::Address& resolver : observe::resolvers()) {
-    look(resolver, "a resolver that this host uses");
-  }
+  TRY(look_at_helpers(*facts, hit, look));
   for (const observe::Tunnel& tunnel : facts->tunnels) {
     for (const observe::OuterFlow& flow : tunnel.flows) {
       if (!flow.anybody)
         look(flow.remote, fmt::format("the other end of the tunnel {}", name_of(tunnel)));
     }
+    look_at_carriers(hit, fmt::format("what relays the tunnel {}", name_of(tunnel)), tunnel.relayed,
+                     tunnel.relayed.size(), hits);
   }
   for (const observe::Relay& relay : facts->relays) {
-    // Of several one carries the session, nobody says which: those of management are known above.
-    if (relay.flows.size() + relay.forwarded.size() != 1) continue;
-    const std::string whose = "the other end of what carries the session: " + relay.what;
-    for (const observe::OuterFlow& flow : relay.flows) {
-      if (!flow.anybody) look(flow.remote, whose);
-    }
+    const std::size_t count = relay.flows.size() + relay.forwarded.size();
+    look_at_carriers(hit, relay.what, relay.flows, count, hits);
+    if (count != 1) continue;
     for (const observe::ForwardedFlow& flow : relay.forwarded) {
+      const std::string whose = "the other end of what carries the session: " + relay.what;
       look(flow.from.address, whose);
       look(flow.to.address, whose);
     }
   }
-  for (const observe::Peering& peering : facts->routing.peerings) {
-    look(peering.flow.remote, "a router that this host exchanges routes with");
-  }
-  BanHits hits{.hit = std::move(found), .not_found = carriers_not_found(*facts)};
+  hits.not_found = carriers_not_found(*facts);
   if (hits.not_found.empty()) return hits;
   const auto carries = may_carry(hit);
   if (!carries) return std::unexpected(carries.error());

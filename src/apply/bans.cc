@@ -16,6 +16,7 @@
 #include "apply/kernel.h"
 #include "apply/run_time_jumps.h"
 #include "apply/state_format.h"
+#include "apply/state_links.h"
 #include "apply/waiting.h"
 #include "ruleset/own_table.h"
 
@@ -48,7 +49,12 @@ Result<Place> find_place(const RunTimeEntry& entry, const std::string& state_dir
   if (!*table) {
     const auto waits = what_waits(state_directory, world).pending;
     if (!waits) {
-      return fail(ErrorKind::Refused, "no policy is in force: run `rolewall apply` first");
+      const auto recorded = current_number(state_directory).value_or(std::nullopt);
+      return fail(ErrorKind::Refused,
+                  recorded ? fmt::format("no policy is in force: `rolewall boot` loads generation "
+                                         "{} again",
+                                         *recorded)
+                           : std::string("no policy is in force: run `rolewall apply` first"));
     }
     return fail(ErrorKind::Refused,
                 waits->generation

@@ -342,6 +342,18 @@ Number in_force_before(const std::vector<Event>& events, Number current) {
   return ways.empty() ? Number() : ways.front();
 }
 
+std::optional<Event> disabled_by(const std::vector<Event>& events) {
+  if (events.empty() || in_force_by(events)) return std::nullopt;
+  std::optional<Event> last;
+  for (const Event& event : events) {
+    const bool goes_back = event.kind == EventKind::Expired ||
+                           event.kind == EventKind::RolledBack || event.kind == EventKind::Dropped;
+    if (event.kind == EventKind::Disabled) last = event;
+    if (goes_back && !event.from && event.to) last.reset();
+  }
+  return last;
+}
+
 std::optional<Event> last_taken_back(const std::vector<Event>& events) {
   std::optional<Event> last;
   for (const Event& event : events) {
@@ -371,7 +383,7 @@ std::string in_words(const Event& event) {
   };
   const std::string back = event.to
                                ? fmt::format("generation {} is in force again", *event.to)
-                               : std::string("the table was removed, as before the first apply");
+                               : std::string("the table was removed: none was in force before");
   switch (event.kind) {
     case EventKind::Applied:
       return fmt::format("{} was applied: {}", generation(event.to), event.why);

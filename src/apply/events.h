@@ -108,6 +108,10 @@ std::vector<std::uint32_t> ways_back(const std::vector<Event>& events,
 std::optional<std::uint32_t> in_force_before(const std::vector<Event>& events,
                                              std::optional<std::uint32_t> current);
 
+// The `disable` since which nothing is in force; what was applied after it and taken back, passed
+// over. std::nullopt where something is, or nothing was disabled.
+std::optional<Event> disabled_by(const std::vector<Event>& events);
+
 // The last that took something back, unless there was an apply or `disable` since.
 std::optional<Event> last_taken_back(const std::vector<Event>& events);
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,7 @@ struct GuardFacts {
   SiteHosts site;
   std::vector<ruleset::Route> possible_routes;  // beside the machine's, where these are not known
   std::vector<netlink::Lease> leases;           // addresses that are lost unless they are renewed
+  std::set<net::Address> lease_servers{};       // by whom, as far as that is known
   std::vector<std::string> advertised;          // devices with routes that a router advertises
   std::vector<std::string> queried;  // on whose links somebody asks for groups' listeners (MLD)
   std::vector<std::string> strict;   // devices that drop what a route back does not lead by

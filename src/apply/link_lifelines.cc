@@ -74,7 +74,9 @@ class Links {
     for (const observe::Tunnel& tunnel : facts.tunnels) {
       const bool is_used = std::ranges::any_of(
           tunnel.devices, [&](const std::string& device) { return used_.contains(device); });
-      if (is_used || tunnel.devices.empty()) use(tunnel.flows);
+      if (!is_used && !tunnel.devices.empty()) continue;
+      use(tunnel.flows);
+      use(tunnel.relayed);
     }
     for (const observe::Relay& relay : facts.relays) {
       use(relay.flows);
@@ -293,22 +295,36 @@ class Links {
     const std::string what = fmt::format("the DHCP lease of {}", net::format(own));
     const Endpoint everybody{literal("255.255.255.255"), kServer};
     put(what, {datagram(false, {own, kClient}, everybody, lease.device)}, kDhcpClient);
-    Leg answer = datagram(true, {server_of(lease), kServer}, {own, kClient}, lease.device);
-    answer.state = ruleset::ct_state::kEstablished;
-    put(what + " (answers)", {answer}, kDhcpClient);
+    for (const net::Address& server : servers_of(lease)) {
+      Leg answer = datagram(true, {server, kServer}, {own, kClient}, lease.device);
+      answer.state = ruleset::ct_state::kEstablished;
+      put(what + " (answers)", {answer}, kDhcpClient);
+    }
+    // Who does not answer is passed over in the end: needed as far as it passes today.
+    const Need need = std::exchange(need_, std::max(need_, Need::Possible));
+    for (const net::Address& server : facts_.lease_servers) {
+      if (!net::is_ipv4(server)) continue;
+      const Leg asks = datagram(false, {own, kClient}, {server, kServer}, lease.device);
+      put(fmt::format("{} (renewed with {})", what, net::format(server)),
+          {asks, turned(asks, lease.device)}, kDhcpClient);
+    }
+    need_ = need;
   }
 
-  // Who has given it is not known here: the router, most often.
-  net::Address server_of(const netlink::Lease& lease) const {
+  // Where it is not known who has given it, the router, most often.
+  std::vector<net::Address> servers_of(const netlink::Lease& lease) const {
+    std::vector<net::Address> known;
+    std::ranges::copy_if(facts_.lease_servers, std::back_inserter(known), net::is_ipv4);
+    if (!known.empty()) return known;
     if (facts_.machine.routes) {
       for (const ruleset::Route& route : *facts_.machine.routes) {
         if (route.device == lease.device && route.gateway && net::is_ipv4(*route.gateway)) {
-          return *route.gateway;
+          return {*route.gateway};
         }
       }
     }
     const auto bytes = net::to_bytes(lease.address.address);
-    return net::Ipv4{net::ipv4_from_bytes(bytes.data()).value ^ 1U};
+    return {net::Ipv4{net::ipv4_from_bytes(bytes.data()).value ^ 1U}};
   }
 
   // RFC 8415, 18.2.4: asked of a group, and answered by the server himself or a relay, which to
@@ -322,7 +338,11 @@ class Links {
       if (!eval::is_link_local(own)) continue;
       put(what, {datagram(false, {own, kClient}, {literal(kDhcpServers), kServer}, lease.device)},
           kDhcpClient);
-      for (const net::Address& server : neighbours(lease.device, true)) {
+      std::set<net::Address> servers = neighbours(lease.device, true);
+      for (const net::Address& known : facts_.lease_servers) {
+        if (!net::is_ipv4(known)) servers.insert(known);
+      }
+      for (const net::Address& server : servers) {
         put(fmt::format("{} (answers, from {})", what, net::format(server)),
             {datagram(true, {server, kServer}, {own, kClient}, lease.device)}, kDhcpClient);
       }

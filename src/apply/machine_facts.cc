@@ -11,6 +11,7 @@
 #include "net/address_set.h"
 #include "netlink/machine.h"
 #include "netlink/sockets.h"
+#include "observe/lease_servers.h"
 #include "observe/legacy_tables.h"
 #include "observe/listener_queries.h"
 #include "observe/relays.h"
@@ -131,8 +132,10 @@ void narrow_relays(GuardFacts& facts) {
     }
     flows.resize(std::min(flows.size(), kMost));
   };
+  const auto remote = [](const observe::OuterFlow& flow) { return flow.remote; };
+  for (observe::Tunnel& tunnel : facts.tunnels) narrow(tunnel.relayed, remote);
   for (observe::Relay& relay : facts.relays) {
-    narrow(relay.flows, [](const observe::OuterFlow& flow) { return flow.remote; });
+    narrow(relay.flows, remote);
     narrow(relay.forwarded, [](const observe::ForwardedFlow& flow) { return flow.from.address; });
   }
 }
@@ -148,6 +151,7 @@ Result<GuardFacts> machine_facts() {
   if (!links) return std::unexpected(std::move(links).error());
   facts.possible_routes = std::move(links->possible_routes);
   facts.leases = std::move(links->leases);
+  facts.lease_servers = observe::lease_servers(facts.leases);
   facts.advertised = std::move(links->advertised);
   facts.learned = std::move(links->learned);
   facts.ports = std::move(links->ports);

@@ -46,8 +46,10 @@ class RoutingProtocols {
       const bool matters = spoken.is_of_address ? used_.contains(spoken.device) : routes_matter;
       if (matters) add(spoken);
     }
+    for (const Peering& peering : facts_.routing.peerings) {
+      if (routes_matter || peering.is_of_address) add(peering);
+    }
     if (!routes_matter) return;
-    for (const Peering& peering : facts_.routing.peerings) add(peering);
     for (const std::string& unseen : facts_.routing.unseen) {
       into_.unasked.push_back({.what = unseen + ", which a program of this host speaks",
                                .how = "with whom cannot be seen, so it was not checked",
@@ -84,10 +86,29 @@ class RoutingProtocols {
       put(what + ", what this host tells", out, "outbound", spoken, "", way);
       break;  // the first address is the one that it speaks by
     }
+    const std::set<net::Address> known = heard(spoken, ipv6);
+    for (const net::Address& neighbour : known) {
+      const Leg in = packet(spoken, true, neighbour, spoken.group);
+      put(fmt::format("{}, what {} tells", what, net::format(neighbour)), in, "inbound", spoken, "",
+          way);
+    }
     for (const net::Address& neighbour : neighbours(spoken.device, ipv6)) {
+      if (known.contains(neighbour)) continue;
       const Leg in = packet(spoken, true, neighbour, spoken.group);
       put(what + ", what neighbours tell", in, "inbound", spoken, what, way);
     }
+  }
+
+  // Who is known to speak it there.
+  std::set<net::Address> heard(const SpokenOnLink& spoken, bool ipv6) const {
+    std::vector<net::Prefix> networks = ways_.networks_on(spoken.device, ipv6);
+    if (ipv6) networks.push_back({*net::parse_address("fe80::"), 64});
+    const net::AddressSet there = net::AddressSet::from(networks);
+    std::set<net::Address> found;
+    for (const observe::Neighbour& each : facts_.routing.neighbours) {
+      if (each.name == spoken.name && there.contains(each.address)) found.insert(each.address);
+    }
+    return found;
   }
 
   static Leg packet(const SpokenOnLink& spoken, bool arrives, const net::Address& from,

@@ -165,21 +165,21 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
         fmt::format("{} was not confirmed before the machine was restarted: `rolewall boot` "
                     "discards it and loads what was confirmed last",
                     name_of_waiting(*waiting.pending)));
+    status.is_dropped_at_boot = true;
   } else {
     status.pending = std::move(waiting.pending);
     status.overdue = status.pending && is_overdue(*status.pending, world);
   }
   const auto number = current_number(state_directory);
   const auto events = all_events(state_directory, world);
-  if (number) status.way_back = way_back(state_directory, *number, status.pending, events);
+  if (number && !status.is_dropped_at_boot) {
+    status.way_back = way_back(state_directory, *number, status.pending, events);
+  }
   if (events) {
     status.rolled_back = last_taken_back(events->all);
     if (!events->all.empty()) {
       const Event& last = events->all.back();
-      const auto done = std::ranges::find_if(
-          events->all.rbegin(), events->all.rend(),
-          [](const Event& event) { return event.kind != EventKind::Confirmed; });
-      if (done != events->all.rend() && done->kind == EventKind::Disabled) status.disabled = *done;
+      status.disabled = disabled_by(events->all);
       if (last.kind == EventKind::FellBack) status.fallback = last;
     }
   }
@@ -208,6 +208,7 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
 
 // Who was killed between the kernel's commit and the record's last line leaves that.
 void say_what_boots(const std::string& directory, Status& status) {
+  if (status.is_dropped_at_boot) return;  // boot is right to load another
   const auto boots = boot_number(directory);
   const auto current = current_number(directory);
   if (!boots || !current || !*current || *boots == *current || !status.unreadable.empty()) return;

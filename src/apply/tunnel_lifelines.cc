@@ -135,7 +135,8 @@ class Tunnels {
     for (const Tunnel& tunnel : facts_.tunnels) {
       const bool carries = std::ranges::find(tunnel.devices, device) != tunnel.devices.end();
       if (!carries || above.depth > kDeepest || !added_.insert(name_of(tunnel)).second) continue;
-      if (tunnel.flows.empty()) not_found(tunnel, device, above.need);
+      if (tunnel.flows.empty() && tunnel.relayed.empty()) not_found(tunnel, device, above.need);
+      add_relayed(tunnel, asked_of(tunnel, above));
       for (const OuterFlow& flow : tunnel.flows) {
         if (is_known_beside(flow, tunnel)) continue;
         if (net::is_multicast(flow.remote)) {
@@ -145,6 +146,15 @@ class Tunnels {
         }
       }
     }
+  }
+
+  // Of several connections of a relay's one carries it.
+  void add_relayed(const Tunnel& tunnel, Asked asked) {
+    if (tunnel.relayed.size() > 1) {
+      asked.need = std::max(asked.need, Need::Possible);
+      asked.one_of = asked.what;
+    }
+    for (const OuterFlow& flow : tunnel.relayed) add(flow, asked);
   }
 
   // A socket of the other family waits at the same port, and carries nothing.

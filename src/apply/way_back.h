@@ -13,7 +13,7 @@ namespace rolewall::apply {
 
 struct WayBack {
   bool is_there = false;
-  std::optional<std::uint32_t> to{};  // absent: no table, as before the first apply
+  std::optional<std::uint32_t> to{};  // absent: no table
   // Why a rollback has to be told the number, of this one or of one that somebody chooses: what it
   // would go to otherwise is damaged, or cannot be known. "": `rolewall rollback` alone goes there.
   std::string why_named{};

@@ -22,7 +22,7 @@ bool is_within(const net::Prefix& prefix, const net::Address& address) {
          address <= net::last(prefix);
 }
 
-bool may_be_for(const Beside::IpsecPolicy& policy, const eval::Packet& packet) {
+bool may_be_for(const ruleset::Beside::IpsecPolicy& policy, const eval::Packet& packet) {
   const bool ipv6 = is_ipv6(packet);
   const std::size_t least = ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize;
   if (packet.bytes.size() < least) return false;
@@ -79,7 +79,7 @@ std::string remark_on_tunnels(const ruleset::Host& host) {
       fmt::join(devices, ", "));
 }
 
-std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& packet) {
+std::vector<std::string> assumed_of(const ruleset::Beside& beside, const eval::Packet& packet) {
   std::vector<std::string> tables;
   const std::string_view family = is_ipv6(packet) ? "ip6 " : "ip ";
   std::ranges::copy_if(beside.legacy_tables, std::back_inserter(tables),
@@ -97,14 +97,15 @@ std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& pa
   return found;
 }
 
-void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& packet,
+void weigh(std::vector<Hop>& hops, const ruleset::Beside& beside, const eval::Packet& packet,
            const eval::Packet& after) {
   if (hops.empty() || hops.back().verdict != Verdict::Accept) return;
   Hop& last = hops.back();
-  const auto policy = std::ranges::find_if(beside.ipsec, [&](const Beside::IpsecPolicy& each) {
-    return is_asked(each.direction, last.hook) &&
-           (may_be_for(each, packet) || may_be_for(each, after));
-  });
+  const auto policy =
+      std::ranges::find_if(beside.ipsec, [&](const ruleset::Beside::IpsecPolicy& each) {
+        return is_asked(each.direction, last.hook) &&
+               (may_be_for(each, packet) || may_be_for(each, after));
+      });
   if (policy == beside.ipsec.end()) return;
   const std::string name =
       fmt::format("the IPsec policy {} > {}, dir {}", net::format(policy->from),
@@ -146,7 +147,7 @@ void weigh_offloaded(std::vector<Hop>& hops, const ruleset::Ruleset& ruleset,
   last.alternatives.push_back(std::move(passes));
 }
 
-std::vector<std::string> remarks_on(const Beside& beside) {
+std::vector<std::string> remarks_on(const ruleset::Beside& beside) {
   std::vector<std::string> remarks;
   if (!beside.legacy_tables.empty()) {
     remarks.push_back(fmt::format(

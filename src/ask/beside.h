@@ -1,5 +1,5 @@
-// What decides about a live machine's packets beside the rules that a question is put to: IPsec's
-// policies (ip-xfrm(8)), and tables of iptables-legacy, whose rules cannot be read.
+// What decides about a machine's packets beside the rules that a question is put to
+// (ruleset::Beside), in words and in answers.
 #pragma once
 
 #include <string>
@@ -7,33 +7,20 @@
 
 #include "ask/answer.h"
 #include "eval/packet.h"
-#include "net/address.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
+#include "ruleset/snapshot.h"
 
 namespace rolewall::ask {
 
-struct Beside {
-  // Which may block or wrap what goes between these ends.
-  struct IpsecPolicy {
-    std::string direction;  // "in", "out", "fwd"
-    net::Prefix from;
-    net::Prefix to;
-  };
-  std::vector<IpsecPolicy> ipsec;
-  std::vector<std::string> legacy_tables;  // "ip filter (3 rules)"
-
-  bool is_empty() const { return ipsec.empty() && legacy_tables.empty(); }
-};
-
 // "no table of iptables-legacy drops or translates it (ip filter (3 rules)); their rules cannot be
 // read"; those of the packet's family alone.
-std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& packet);
+std::vector<std::string> assumed_of(const ruleset::Beside& beside, const eval::Packet& packet);
 
 // The last hop of a packet that the rules accept is conditional where a policy of IPsec may be for
 // it. `packet`: as it came; `after`: as it left, since the kernel asks by either
 // (nf_nat_decode_session(), nf_xfrm_me_harder()).
-void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& packet,
+void weigh(std::vector<Hop>& hops, const ruleset::Beside& beside, const eval::Packet& packet,
            const eval::Packet& after);
 
 // A packet of an open connection that its rules deny may have been handed to a flowtable, which
@@ -47,6 +34,6 @@ std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& devi
 std::string remark_on_tunnels(const ruleset::Host& host);
 
 // The same of all packets, for whoever proves or compares: a sentence each.
-std::vector<std::string> remarks_on(const Beside& beside);
+std::vector<std::string> remarks_on(const ruleset::Beside& beside);
 
 }  // namespace rolewall::ask

@@ -13,6 +13,7 @@
 #include "print/print.h"
 #include "ruleset/expr.h"
 #include "ruleset/expr_name.h"
+#include "ruleset/xt_target.h"
 
 namespace rolewall::ask {
 namespace {
@@ -33,10 +34,11 @@ constexpr std::array kKinds{
     KindRow{DiffKind::Rewritten, "rewritten",
             "accepted before and now, with other addresses, headers or marks"},
     KindRow{DiffKind::Logged, "logged-otherwise",
-            "accepted or denied as before, with other lines in the log"},
+            "accepted or denied as before, with other lines in the log, or other copies of it"},
     KindRow{
         DiffKind::Remembered, "remembered-otherwise",
-        "accepted or denied as before, but it counts otherwise in a set or limit that others ask"},
+        "accepted or denied as before, but what is kept of it (in a set, a limit, its connection), "
+        "which rules ask for, is another"},
     KindRow{DiffKind::Drawn, "limited-otherwise",
             "accepted more or less often: a limit, a set or a random number decides"},
 };
@@ -109,6 +111,7 @@ class AskedSide {
   struct Word {
     ToldFate fate;
     eval::Packet after;
+    std::string answer;    // of a rule that rejects: what the sender is told
     bool is_open = false;  // something is free, or not modelled
   };
   Word ask(const eval::Packet& packet, Direction direction) {
@@ -126,6 +129,7 @@ class AskedSide {
     if (hook != nullptr) {
       word.fate.reason = hook->reason;
       if (hook->decided) word.fate.decided_by = decider(hook->decision);
+      if (hook->decided) word.answer = answer_by(hook->decision);
       word.fate.translated = translations_of(packet, journey.after).at(hook->hook);
     }
     for (const eval::HookResult& result : journey.hooks) {
@@ -155,7 +159,34 @@ class AskedSide {
     for (const ruleset::Expr& expr : rule.exprs) {
       if (ran-- == 0) break;
       if (const auto* log = std::get_if<ruleset::Log>(&expr)) logged.push_back(log->prefix);
+      if (std::holds_alternative<ruleset::Dup>(expr) || tells(expr)) {
+        logged.push_back(print::rule_text(snapshot_.ruleset.tables[step.table], rule,
+                                          snapshot_.host.ipset_numbers));
+      }
     }
+  }
+
+  std::string answer_by(const eval::Decision& decision) const {
+    if (decision.rule == eval::Decision::kPolicy) return "";
+    const ruleset::Table& table = snapshot_.ruleset.tables[decision.table];
+    for (const ruleset::Expr& expr : table.chains[decision.chain].rules[decision.rule].exprs) {
+      if (const auto* reject = std::get_if<ruleset::Reject>(&expr)) {
+        return fmt::format("{}/{}", static_cast<int>(reject->type), reject->code);
+      }
+      const auto* target = std::get_if<ruleset::XtTarget>(&expr);
+      if (target != nullptr) return ruleset::in_words(*target, ruleset::XtFamily::Ipv4);
+    }
+    return "";
+  }
+
+  // As iptables logs and copies.
+  static bool tells(const ruleset::Expr& expr) {
+    const auto* target = std::get_if<ruleset::XtTarget>(&expr);
+    const auto meaning =
+        target == nullptr ? std::nullopt : std::optional(ruleset::meaning_of(*target));
+    return meaning && *meaning &&
+           (std::holds_alternative<ruleset::XtNotes>(**meaning) ||
+            std::holds_alternative<ruleset::XtTee>(**meaning));
   }
 
   void note_left(const eval::Step& step, std::vector<std::string>& left) const {
@@ -165,7 +196,7 @@ class AskedSide {
     const std::size_t ran = step.matched ? rule.exprs.size() : step.broke_at + 1;
     const auto writes = [](const ruleset::Expr& expr) {
       const bool only_asks = ruleset::expr_name(expr) == "lookup";
-      return !only_asks && !analyze::remembered_by(expr).empty();
+      return analyze::writes_kept(expr) || (!only_asks && !analyze::remembered_by(expr).empty());
     };
     const auto end =
         rule.exprs.begin() + static_cast<std::ptrdiff_t>(std::min(ran, rule.exprs.size()));
@@ -186,7 +217,8 @@ bool is_seen(DiffKind kind, const AskedSide::Word& before, const AskedSide::Word
     case DiffKind::NewlyDenied:
       return was && !is;
     case DiffKind::DeniedOtherwise:
-      return !was && !is && before.fate.verdict != after.fate.verdict;  // dropped is discarded
+      return !was && !is &&  // dropped is discarded
+             (before.fate.verdict != after.fate.verdict || before.answer != after.answer);
     case DiffKind::Rewritten:
       return was && is &&
              (before.after.bytes != after.after.bytes || before.after.mark != after.after.mark ||
@@ -262,6 +294,9 @@ class HostDiffer {
   const std::vector<std::string>& not_compared() const { return difference_.unlike(); }
   std::vector<std::string> assumed() const {
     return {difference_.assumed().begin(), difference_.assumed().end()};
+  }
+  std::vector<std::string> not_asked() const {
+    return {difference_.not_asked().begin(), difference_.not_asked().end()};
   }
   // What differs by the analyser, and nothing shows it.
   const std::vector<std::string>& unconfirmed() const { return unconfirmed_; }
@@ -377,7 +412,7 @@ class HostDiffer {
       one.depends.emplace_back("what it writes, and in which order");
       return one;
     }
-    if (open_ || !difference_.contains(direction, packets, witness->packet)) {
+    if (open_ || !difference_.contains(direction, certain, witness->packet)) {
       one.depends.emplace_back("what is not modelled");
       return one;
     }
@@ -454,6 +489,7 @@ Differ::OfHost Differ::compare(const ruleset::Snapshot& before, const ruleset::S
       found.not_proven = differ.unconfirmed();
       found.not_compared = differ.not_compared();
       found.assumed = differ.assumed();
+      found.not_asked = differ.not_asked();
       return true;
     });
     if (!done) {
@@ -473,6 +509,7 @@ void Differ::add(const OfHost& found, const std::string& host) {
   std::ranges::transform(found.mistakes, std::back_inserter(diff_.mistakes), of_host);
   std::ranges::transform(found.not_compared, std::back_inserter(diff_.not_compared), of_host);
   std::ranges::transform(found.assumed, std::back_inserter(diff_.assumed), of_host);
+  std::ranges::transform(found.not_asked, std::back_inserter(diff_.not_asked), of_host);
   for (const DiffClass& one : found.classes) add(one);
 }
 

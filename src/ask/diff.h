@@ -32,8 +32,9 @@ struct ToldFate {
   std::optional<DecidedBy> decided_by;
   std::string reason;               // of a Stack
   std::string translated;           // "to 10.0.2.10:443"
-  std::vector<std::string> logged;  // the prefixes of the lines
-  // The rules by which it leaves something in what others are asked about: a set, a limit.
+  std::vector<std::string> logged;  // the lines' prefixes, and rules that copy it
+  // The rules by which it leaves something in what others are asked about: a set, a limit, its
+  // connection.
   std::vector<std::string> left{};
   bool operator==(const ToldFate&) const = default;
 };
@@ -82,6 +83,9 @@ struct Diff {
   // What the rulesets do not tell and is taken for the same on both sides: "web-01: the order of
   // chain inet a x and chain inet b y, both at priority 0".
   std::vector<std::string> assumed{};
+  // What differs and is no part of a packet's fate: "web-01: the mark of connections", for which no
+  // rule asks.
+  std::vector<std::string> not_asked{};
 
   bool is_proof() const { return not_proven.empty() && mistakes.empty() && not_compared.empty(); }
   std::size_t count(DiffKind kind) const;
@@ -104,6 +108,7 @@ class Differ {
     std::vector<std::string> mistakes;
     std::vector<std::string> not_compared{};
     std::vector<std::string> assumed{};
+    std::vector<std::string> not_asked{};
   };
   // Adds it.
   OfHost compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after);

@@ -31,7 +31,7 @@ std::vector<ruleset::Interface> interfaces_for(const ruleset::Host& host,
     return select(host, given, [&](const auto& interface) { return interface.name == given; });
   }
   // A group, or a link's own address, is on every link.
-  if (host.routes && !is_group(address) && !eval::is_link_local(address)) {
+  if (host.routes && !net::is_group(address) && !eval::is_link_local(address)) {
     const eval::Routes routes(host);
     const auto answer = routes.towards(address);
     if (answer.route != nullptr) {

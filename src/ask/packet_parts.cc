@@ -124,11 +124,10 @@ bool asks_for_an_address(const eval::Packet& packet) {
 
 // What no router passes on, from nobody or to all on the link, the host itself has sent.
 bool may_be_forwarded(const eval::Packet& packet) {
-  constexpr net::Address kAllOnTheLink = net::Ipv4{0xffffffff};
   const net::Address from = source_of(packet);
   const net::Address to = destination_of(packet);
   const bool stays = is_ipv6(packet) && (eval::is_link_local(from) || eval::is_link_local(to));
-  return !net::is_unspecified(from) && to != kAllOnTheLink && !stays;
+  return !net::is_unspecified(from) && !net::is_limited_broadcast(to) && !stays;
 }
 
 // What programs send has somebody who sends it, whom rules can tell; what the kernel itself answers

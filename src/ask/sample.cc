@@ -232,13 +232,6 @@ std::uint32_t ct_state_of(FlowState state) {
   return 0;
 }
 
-bool is_group(const net::Address& address) {
-  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) {
-    return ipv4->value >> 28 == 0xe || ipv4->value == 0xffffffff;
-  }
-  return std::get<net::Ipv6>(address).value >> 120 == 0xff;
-}
-
 // Why packets that words name are none to ask about.
 struct Sampler::Unasked {
   std::vector<Index> lacking;            // hosts that would be asked if they had the interface
@@ -347,7 +340,7 @@ std::vector<Sample> Sampler::take_some(const policy::PacketWords& words, const A
           const net::Address& source = header.source;
           const net::Address& destination = header.destination;
           // Nobody passes these on: `out=` alone says that the one who is asked sends them.
-          const bool near = is_group(destination) || eval::is_link_local(destination);
+          const bool near = net::is_group(destination) || eval::is_link_local(destination);
           const bool leaves = words.out && !words.in;
           const Asked who = asked(from, to, near, leaves, at, asking);
           if (from.host && (from.host == to.host || bears(ends_, who.receiver, source))) continue;

@@ -47,9 +47,6 @@ inline bool is_ipv4(const Sample& sample) {
   return net::is_ipv4(sample.fields.source);
 }
 
-// Multicast, or IPv4's broadcast to the link: no host's own address, and received all the same.
-bool is_group(const net::Address& address);
-
 // The packet in words that `rolewall eval` reads back: "tcp 192.0.2.1:40000 > 203.0.113.10:443
 // flags=syn in=public". What has its usual value (64 bytes, ttl 64, no state) is left out.
 std::string to_words(const Sample& sample);

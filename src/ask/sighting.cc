@@ -11,7 +11,6 @@ namespace rolewall::ask {
 namespace {
 
 constexpr std::size_t kMacSize = 6;
-constexpr net::Address kBroadcast = net::Ipv4{0xffffffff};
 // A forwarded packet leaves at once: so many others at most are between its two sightings.
 constexpr std::size_t kMostBetween = 64;
 
@@ -137,7 +136,7 @@ Seen Sightings::by_addresses(const eval::Packet& packet) {
   if (own_.contains(to)) return Seen::Arriving;
   if (own_.contains(from)) return Seen::Leaving;
   if (by_mac) return *by_mac;
-  if (is_group(to) || to == kBroadcast || !forwards(!net::is_ipv4(to))) return Seen::Arriving;
+  if (net::is_group(to) || !forwards(!net::is_ipv4(to))) return Seen::Arriving;
   const std::vector<std::string> sources = devices_towards(from);
   const std::vector<std::string> ways_out = devices_towards(to);
   const bool may_come = holds(sources, taken_on_.device);

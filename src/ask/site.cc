@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "ask/assumed.h"
+#include "ask/beside.h"
 #include "ask/conditions.h"
 #include "ask/packet_parts.h"
 #include "ask/translations.h"
@@ -325,11 +326,12 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
     std::string carried = assumed_of_tunnel(host.snapshot.host, journey.after.out_device);
     if (!carried.empty()) hops.back().assumed.push_back(std::move(carried));
   }
-  if (!hops.empty() && !beside_.is_empty()) {
-    for (std::string& each : assumed_of(beside_, end.packet)) {
+  const ruleset::Beside& beside = host.snapshot.beside;
+  if (!hops.empty() && !beside.is_empty()) {
+    for (std::string& each : assumed_of(beside, end.packet)) {
       hops.back().assumed.push_back(std::move(each));
     }
-    weigh(hops, beside_, end.packet, journey.after);
+    weigh(hops, beside, end.packet, journey.after);
   }
   return hops;
 }
@@ -353,6 +355,10 @@ Answer Site::ask_with(const Sample& sample, const Teller& teller) {
       asked.in = said(stop.in);
       if (sample.through || !sample.sender) asked.out = said(stop.out);
     }
+    const bool came_back =
+        !stop.ends.front().arrives && std::ranges::any_of(hops, [](const Hop& hop) {
+          return hop.hook == ruleset::Hook::Prerouting || hop.hook == ruleset::Hook::Input;
+        });
     for (Hop& hop : hops) {
       note_assumed(hop.assumed, sample, answer.assumed);
       const Verdict verdict = hop.verdict;
@@ -362,6 +368,7 @@ Answer Site::ask_with(const Sample& sample, const Teller& teller) {
         comes_through = false;
       }
     }
+    if (came_back) break;  // its rules turned it to itself: nobody else gets it
   }
   answer.packet = to_words(asked);
   return answer;

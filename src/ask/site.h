@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "ask/answer.h"
-#include "ask/beside.h"
 #include "ask/ends.h"
 #include "ask/sample.h"
 #include "eval/eval.h"
@@ -53,9 +52,6 @@ class Site {
   // Packets that do not say when they pass pass now, in ns since 1970: for a host whose clock runs
   // while it is asked.
   void set_clock(std::uint64_t now_ns) { now_ns_ = now_ns; }
-
-  // Of a live machine: what decides there beside its ruleset.
-  void set_beside(Beside beside) { beside_ = std::move(beside); }
 
   // What this host enforces.
   const ruleset::Snapshot& snapshot(policy::Index host);
@@ -102,7 +98,6 @@ class Site {
   const policy::Policy* policy_;  // the one that is compiled
   policy::Date date_;
   Ends ends_;
-  Beside beside_;
   std::optional<std::uint64_t> now_ns_;
   std::map<policy::Index, std::unique_ptr<Compiled>> hosts_;
 };

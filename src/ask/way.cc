@@ -31,11 +31,8 @@ eval::Packet on_its_way(const eval::Packet& packet) {
   next.ct_state = packet.ct_state;
   next.time_ns = packet.time_ns;
   const net::Address destination = destination_of(packet);
-  if (is_group(destination)) next.type = eval::PacketType::Multicast;
-  if (const auto* ipv4 = std::get_if<net::Ipv4>(&destination);
-      ipv4 != nullptr && ipv4->value == 0xffffffff) {
-    next.type = eval::PacketType::Broadcast;
-  }
+  if (net::is_multicast(destination)) next.type = eval::PacketType::Multicast;
+  if (net::is_limited_broadcast(destination)) next.type = eval::PacketType::Broadcast;
   return next;
 }
 
@@ -109,7 +106,7 @@ std::vector<ruleset::Interface> Site::ways_out(Compiled& host, const eval::Packe
   net::Address to = destination_of(arriving);
   if (host.translates)
     to = destination_of(host.evaluator->arrive(arriving, {.steps = false}).after);
-  if (host.addresses.contains(to) || is_group(to) || eval::is_link_local(to)) return {};
+  if (host.addresses.contains(to) || net::is_group(to) || eval::is_link_local(to)) return {};
   const ruleset::Host& machine = host.snapshot.host;
   if ((machine.routes || machine.has_routing_rules) && given.empty()) return {};
   return interfaces_for(host.snapshot.host, to, given);

@@ -88,6 +88,10 @@ int ban(const BanOptions& options) {
   for (const std::string& who : hit->hit) {
     err().line(fmt::format("rolewall: overridden: {} includes {}", net::format(*prefix), who));
   }
+  for (const std::string& one : hit->may_hit) {
+    err().line(fmt::format("rolewall: note: {} includes {}; whether this cuts it is not known",
+                           net::format(*prefix), one));
+  }
   for (const std::string& carried : hit->not_found) {
     err().line(
         fmt::format("rolewall: note: what carries {} cannot be found, and so it is not known "

@@ -133,12 +133,12 @@ int rollback(const RollbackOptions& options) {
   }
   if (done->unrecorded) {
     out().line(to ? fmt::format("rolled back: generation {} is in force again", *to)
-                  : "rolled back: table inet rolewall was removed, as before the first apply");
+                  : "rolled back: table inet rolewall was removed: none was in force before");
     return report(*done->unrecorded);
   }
   out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
                               waits ? "" : ", after a reboot too")
-                : "rolled back: table inet rolewall was removed, as before the first apply");
+                : "rolled back: table inet rolewall was removed: none was in force before");
   if (to && before && *before) {
     say_changed_packets(**before, done->event.from.value_or(0), options.state_directory);
   }

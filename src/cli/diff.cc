@@ -70,7 +70,10 @@ int run(const DiffOptions& options) {
   if (!before->revision.empty() && after->site && after->revision.empty()) note_dirty(*after);
   const auto diff = compare(*before, *after, options.question);
   if (!diff) return report(diff.error());
-  const std::vector<std::string>& remarks = before->is_live ? before->remarks : after->remarks;
+  std::vector<std::string> remarks = before->remarks;
+  for (const std::string& remark : after->remarks) {
+    if (std::ranges::find(remarks, remark) == remarks.end()) remarks.push_back(remark);
+  }
   if (options.format == "json") {
     Json json{{"version", kJsonVersion},
               {"verb", "diff"},

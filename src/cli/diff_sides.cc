@@ -11,6 +11,7 @@
 
 #include "apply/generations.h"
 #include "ask/alike.h"
+#include "ask/beside.h"
 #include "cli/live.h"
 #include "cli/ruleset_file.h"
 #include "compile/compile.h"
@@ -39,6 +40,7 @@ Result<DiffSide> of_snapshot(std::string name, Result<ruleset::Snapshot> snapsho
   if (!snapshot) return std::unexpected(snapshot.error());
   DiffSide side;
   side.name = std::move(name);
+  side.remarks = ask::remarks_on(snapshot->beside);
   side.snapshot = std::move(*snapshot);
   return side;
 }
@@ -203,9 +205,6 @@ Result<DiffSide> read_side(const std::string& word, const DiffQuestion& question
     auto side = of_snapshot(std::string(kLiveSide), live_snapshot(question.state_directory));
     if (!side) return side;
     side->is_live = true;
-    const auto beside = beside_live();
-    if (!beside) return std::unexpected(beside.error());
-    side->remarks = ask::remarks_on(*beside);
     return side;
   }
   if (word.starts_with(kGenerationSide)) {

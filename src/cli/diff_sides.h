@@ -25,7 +25,7 @@ struct DiffSide {
   std::optional<LoadedSite> site;
   std::optional<ruleset::Snapshot> snapshot;
   bool is_live = false;
-  std::vector<std::string> remarks;  // of the kernel's, what decides beside the rules
+  std::vector<std::string> remarks;  // of a machine's, what decides beside the rules
   std::string revision;              // of git; "": it is none
 };
 

@@ -181,6 +181,8 @@ DryRun DryRunCheck::check_as(const eval::Packet& packet, const TracedPacket& tra
   options.note_reads = true;
   options.now_ns = packet.time_ns.value_or(0);
   const auto direction = traced.arrives ? eval::Direction::Arrive : eval::Direction::Send;
+  options.follows_back = !seen.hooks.empty() && (seen.hooks.back().hook == Hook::Prerouting ||
+                                                 seen.hooks.back().hook == Hook::Input);
   const eval::Outcomes outcomes = evaluator_.outcomes(packet, direction, options);
   DryRun found;
   found.agreement = Agreement::Differs;

@@ -259,13 +259,7 @@ int run(const EvalOptions& options) {
     auto snapshot =
         options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
     if (!snapshot) return report(snapshot.error());
-    ask::Beside beside;
-    if (options.live) {
-      auto read = beside_live();
-      if (!read) return report(read.error());
-      beside = std::move(*read);
-    }
-    if (of_capture || (of_questions && options.format != "json")) say_beside(beside);
+    if (of_capture || (of_questions && options.format != "json")) say_beside(snapshot->beside);
     if (of_capture) return put_capture(options, *snapshot);
     const ruleset::Host machine = snapshot->host;
     const eval::Routes routes(machine);
@@ -274,7 +268,6 @@ int run(const EvalOptions& options) {
         policy_without_site(machine), false, {}, {policy::Index{0}, true, translates, &routes}};
     ask::Site site(subject.policy, std::move(*snapshot));
     if (options.live) site.set_clock(wall_ns());
-    site.set_beside(std::move(beside));
     return put(options, subject, site);
   }
   auto site = load_valid_site(options.site, Looks::Around);

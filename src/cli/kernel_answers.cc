@@ -289,7 +289,7 @@ std::string obstacle(ask::Site& site, Routing& routing, const ask::Sample& sampl
     return bears(sandbox::realise(site.snapshot(host).host), address);
   };
   const bool sent = !sample.sender || is_there(*sample.sender, sample.fields.source);
-  const bool received = !sample.receiver || ask::is_group(sample.fields.destination) ||
+  const bool received = !sample.receiver || net::is_group(sample.fields.destination) ||
                         is_there(*sample.receiver, sample.fields.destination);
   return sent && received ? "" : "they are from or to another machine of a pool";
 }

@@ -37,6 +37,7 @@ Result<void> lint_beside_others(const LintOptions& options, LoadedSite& site) {
   auto there =
       options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
   if (!there) return std::unexpected(there.error());
+  say_beside(there->beside);
   const bool is_named = options.host.empty() && policy::find_host(site.policy, there->host.name);
   const auto host = choose_host(site.policy, is_named ? there->host.name : options.host);
   if (!host) return std::unexpected(host.error());

@@ -5,9 +5,8 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "ask/beside.h"
 #include "cli/terminal.h"
-#include "netlink/ipsec.h"
-#include "observe/legacy_tables.h"
 #include "observe/live.h"
 
 namespace rolewall::cli {
@@ -33,18 +32,7 @@ Result<ruleset::Snapshot> live_snapshot(const std::string& state_directory) {
   return read;
 }
 
-Result<ask::Beside> beside_live() {
-  const auto ipsec = netlink::read_ipsec();
-  if (!ipsec) return std::unexpected(ipsec.error());
-  ask::Beside beside;
-  beside.legacy_tables = observe::legacy_tables();
-  for (const netlink::IpsecSelector& selector : ipsec->selectors) {
-    beside.ipsec.push_back({selector.direction, selector.from, selector.to});
-  }
-  return beside;
-}
-
-void say_beside(const ask::Beside& beside) {
+void say_beside(const ruleset::Beside& beside) {
   for (const std::string& remark : ask::remarks_on(beside)) err().line("note: " + remark);
 }
 

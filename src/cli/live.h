@@ -3,7 +3,6 @@
 
 #include <string>
 
-#include "ask/beside.h"
 #include "base/error.h"
 #include "ruleset/snapshot.h"
 
@@ -13,10 +12,7 @@ namespace rolewall::cli {
 // what was applied last, which `state_directory` keeps.
 Result<ruleset::Snapshot> live_snapshot(const std::string& state_directory);
 
-// What decides beside it on this machine.
-Result<ask::Beside> beside_live();
-
 // For whoever's answer does not say so itself: to standard error.
-void say_beside(const ask::Beside& beside);
+void say_beside(const ruleset::Beside& beside);
 
 }  // namespace rolewall::cli

@@ -216,9 +216,8 @@ class Follower {
     auto event = log_event(line);
     if (!event || !event->before_routing || !event->packet || !own_) return event;
     const net::Address& to = event->packet->to;
-    const bool is_to_all =
-        net::is_multicast(to) || to == net::Address{net::Ipv4{0xffffffff}} || net::is_loopback(to);
-    if (!is_to_all && !own_->contains(to)) event->direction = observe::Direction::Forward;
+    if (!net::is_group(to) && !net::is_loopback(to) && !own_->contains(to))
+      event->direction = observe::Direction::Forward;
     return event;
   }
 

@@ -17,22 +17,6 @@ namespace {
 
 using observe::Direction;
 
-// One that no rule of the direction has, nor one that is suggested here.
-std::string new_id(const observe::WrittenPolicy& policy, Direction direction, std::string service,
-                   std::set<std::string>& taken) {
-  std::ranges::replace(service, '/', '-');
-  const auto is_taken = [&](const std::string& id) {
-    const std::string end = fmt::format(".{}.{}", name_of(direction), id);
-    return taken.contains(end) || std::ranges::any_of(policy.rules(), [&](const auto& rule) {
-             return rule.name.ends_with(end);
-           });
-  };
-  std::string id = service;
-  for (int number = 2; is_taken(id); ++number) id = fmt::format("{}-{}", service, number);
-  taken.insert(fmt::format(".{}.{}", name_of(direction), id));
-  return id;
-}
-
 std::string host_or_address(const net::Address& address, const observe::WrittenPolicy& policy) {
   const std::string name = policy.host_name(address);
   if (policy.is_self(name)) return "self";
@@ -165,8 +149,10 @@ std::string LogSuggestions::as_rule(const Key& key, const Seen& seen,
           ? fmt::format(" and {} more", seen.peers.size() - addresses.size())
           : "");
   if (seen.has_more_peers) text += "# and others: too many to list; is it for any?\n";
-  text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n", name_of(key.direction),
-                      new_id(policy, key.direction, key.service, taken), key.service);
+  const std::string id = policy.free_id(key.direction, key.service, taken);
+  taken.insert(fmt::format(".{}.{}", name_of(key.direction), id));
+  text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n", name_of(key.direction), id,
+                      key.service);
   // Among them was one without an address: from any.
   const bool is_for_any = std::ranges::any_of(seen.peers, net::is_unspecified);
   if (!is_for_any) {

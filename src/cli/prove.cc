@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "apply/apply.h"
+#include "ask/beside.h"
 #include "ask/relation.h"
 #include "cli/exit_status.h"
 #include "cli/live.h"
@@ -193,19 +194,11 @@ int run(const ProveOptions& options) {
     auto snapshot =
         options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
     if (!snapshot) return report(snapshot.error());
-    ask::Beside beside;
-    std::vector<std::string> remarks;
-    if (options.live) {
-      auto read = beside_live();
-      if (!read) return report(read.error());
-      beside = std::move(*read);
-      remarks = ask::remarks_on(beside);
-    }
+    std::vector<std::string> remarks = ask::remarks_on(snapshot->beside);
     const std::string tunnels = ask::remark_on_tunnels(snapshot->host);
     if (!tunnels.empty()) remarks.push_back(tunnels);
     const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
-    site.set_beside(std::move(beside));
     return put(options, subject, site, remarks);
   }
   auto site = load_valid_site(options.site, Looks::Around);

@@ -67,8 +67,8 @@ std::string logs(const ToldFate& fate) {
 }
 
 std::string counts(const ToldFate& fate) {
-  if (fate.left.empty()) return "counts nowhere";
-  std::string words = "counts by";
+  if (fate.left.empty()) return "is kept nowhere";
+  std::string words = "is kept by";
   for (const std::string& rule : fate.left) words += fmt::format(" `{}`", printable(rule));
   return words;
 }
@@ -150,6 +150,18 @@ Json json_of(const DiffClass& one) {
 constexpr std::string_view kTakenForSame =
     "taken for the same before and after, which no ruleset tells";
 
+constexpr std::string_view kNotAsked =
+    "differs, and is no packet's fate, since no rule asks for it";
+
+// What a proof is about.
+constexpr std::string_view kCompared =
+    "compared: what becomes of each packet; its headers and mark; log lines and copies; and what "
+    "sets, limits and connections keep of it, where a rule of either side asks for that";
+
+bool is_equivalent(const ask::Diff& diff) {
+  return diff.classes.empty() && diff.is_proof() && diff.compared != 0;
+}
+
 // What Markdown would take for its own.
 std::string in_code(std::string_view text) {
   std::string code;
@@ -217,6 +229,10 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
   for (const std::string& what : diff.assumed) {
     lines.push_back(fmt::format("  {}: {}", kTakenForSame, printable(what)));
   }
+  for (const std::string& what : diff.not_asked) {
+    lines.push_back(fmt::format("  {}: {}", kNotAsked, printable(what)));
+  }
+  if (is_equivalent(diff)) lines.push_back(fmt::format("  {}", kCompared));
   return lines;
 }
 
@@ -270,6 +286,7 @@ void add_members(Json& json, const ask::Diff& diff) {
   if (!diff.mistakes.empty()) json["mistakes"] = diff.mistakes;
   if (!diff.not_compared.empty()) json["not_compared"] = diff.not_compared;
   if (!diff.assumed.empty()) json["assumed"] = diff.assumed;
+  if (!diff.not_asked.empty()) json["not_asked"] = diff.not_asked;
 }
 
 std::string markdown(const ask::Diff& diff, std::string_view before, std::string_view after,
@@ -293,6 +310,10 @@ std::string markdown(const ask::Diff& diff, std::string_view before, std::string
   for (const std::string& what : diff.assumed) {
     tail += fmt::format("* {}: {}\n", kTakenForSame, in_code(what));
   }
+  for (const std::string& what : diff.not_asked) {
+    tail += fmt::format("* {}: {}\n", kNotAsked, in_code(what));
+  }
+  if (is_equivalent(diff)) tail += fmt::format("* {}\n", kCompared);
   constexpr std::size_t kRoom = 200;  // for how many are left out
   if (tail.size() > kLongestComment / 4) tail.resize(kLongestComment / 4);
   std::string body;

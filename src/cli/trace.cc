@@ -356,9 +356,7 @@ int run(const TraceOptions& options) {
   }
   auto socket = observe::TraceSocket::open();
   if (!socket) return report(socket.error());
-  const auto beside = beside_live();
-  if (!beside) return report(beside.error());
-  say_beside(*beside);
+  say_beside((*live)->snapshot.beside);
   const Interruption interruption;
   auto marking = TraceSwitch::start(*table);
   if (!marking) return report(marking.error());

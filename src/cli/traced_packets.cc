@@ -217,7 +217,7 @@ Result<eval::Packet> packet_in(const TraceMessage& message, const ruleset::Host&
   packet.sender_is_open = message.in_index == 0;
   const net::Address to = ask::destination_of(packet);
   if (net::is_multicast(to)) packet.type = eval::PacketType::Multicast;
-  if (to == net::Address{net::Ipv4{0xffffffff}}) packet.type = eval::PacketType::Broadcast;
+  if (net::is_limited_broadcast(to)) packet.type = eval::PacketType::Broadcast;
   return packet;
 }
 

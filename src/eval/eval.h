@@ -155,6 +155,9 @@ struct Options {
   bool doubtful = false;
   // Take every checksum for right: a capture may hold what a network card was to fill in.
   bool trust_checksums = false;
+  // What output's rules turn to this host itself comes in again by the loopback: the same journey
+  // goes on with prerouting and input. False: it ends as it leaves, and what comes in is another's.
+  bool follows_back = true;
   Others others = Others::Asked;
   Unmodelled unmodelled = Unmodelled::Ends;
   std::size_t most_courses = 256;  // of a conversation: more are not gone through
@@ -200,7 +203,8 @@ class Evaluator {
   // routes. Else Stack.
   Journey arrive(const Packet& packet, const Options& options = {});
 
-  // A packet that a local program sends by packet.out_device: output, postrouting, egress.
+  // A packet that a local program sends by packet.out_device: output, postrouting, egress; where
+  // rules turn it to this host itself, then as it arrives by the loopback (Options::follows_back).
   Journey send(const Packet& packet, const Options& options = {});
 
   // Each way from the same state, which stays as it was. Of conditions about routes and of ports

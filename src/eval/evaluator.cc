@@ -270,7 +270,41 @@ void Evaluator::Machine::send(const Packet& packet, const Options& options, Jour
   if (lacks_headers(frame, Hook::Output, journey)) return;
   leave(frame, options, journey);
   tracker_.keep(frame, options, is_confirmed(journey));
+  if (options.follows_back && journey.fate() == Fate::Accept && is_turned_back(frame)) {
+    come_back(frame, options, journey);
+  }
   finish(frame, journey);
+}
+
+// By output's rules; what was sent over the loopback from the beginning is asked there as such.
+bool Evaluator::Machine::is_turned_back(const Frame& frame) const {
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const ruleset::Route* route = routes_.find_local(to);
+  const bool to_many = net::is_multicast(to) || to == net::Address{net::Ipv4{0xffffffff}} ||
+                       (route != nullptr && route->type == ruleset::RouteType::Broadcast);
+  return frame.leaves_by == kLoopbackDevice && frame.packet->out_device != kLoopbackDevice &&
+         !to_many;
+}
+
+// loopback_xmit() leaves it its mark, its route and what connection tracking has found, and takes
+// its socket away.
+void Evaluator::Machine::come_back(Frame& frame, const Options& options, Journey& journey) {
+  Packet back = packet_now(frame);
+  back.in_device = kLoopbackDevice;
+  back.out_device.clear();
+  back.type = PacketType::Host;
+  back.user.reset();
+  back.group.reset();
+  frame.whole = std::move(back);
+  frame.packet = &frame.whole;
+  frame.bytes = frame.whole.bytes;
+  frame.type = PacketType::Host;
+  frame.in_device = kLoopbackDevice;
+  frame.leaves_by = {};
+  frame.route = nullptr;
+  tracker_.come_back(frame, options, plan_for(frame).has_nat);
+  receive(frame, options, journey);
+  tracker_.keep(frame, options, is_confirmed(journey));
 }
 
 void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& journey) {

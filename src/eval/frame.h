@@ -34,6 +34,7 @@ struct Flow {
   bool is_error = false;          // an ICMP error about `entry`
   bool is_answer = false;         // of this host to a packet that bore the same entry
   bool is_confirmed = false;      // though its first packet is still on its way
+  bool has_come_back = false;     // over the loopback, with what its way out has found
   bool expects = false;           // a rule gave it a helper or an expectation
   const Flows* others = nullptr;  // the table, where earlier packets are remembered
   std::array<std::uint64_t, 2> packets{};  // by direction, this one among them

@@ -251,6 +251,8 @@ class Evaluator::Machine {
   void route(const Received& received, Frame& frame, const Options& options, Journey& journey);
   void send_on(Frame& frame, const Options& options, Journey& journey);
   void leave(Frame& frame, const Options& options, Journey& journey);
+  bool is_turned_back(const Frame& frame) const;
+  void come_back(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
   // Between the ports of a bridge.

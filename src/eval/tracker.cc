@@ -227,10 +227,20 @@ void Tracker::begin(Frame& frame, const Options& options) {
   }
 }
 
+void Tracker::come_back(Frame& frame, const Options& options, bool has_nat) {
+  Flow& flow = frame.flow;
+  flow.has_come_back = flow.tracking == Tracking::Entry;
+  if (!flow.has_come_back) return;
+  flow.status |= flow_status::kConfirmed;
+  if (has_nat) flow.status |= flow_status::kSourceNatDone | flow_status::kDestinationNatDone;
+  if (options.keep_state) flow.entry = flows_.find(flow.tuple, flow.zone).entry;
+}
+
 const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   Flow& flow = frame.flow;
   flow.has_template = false;
-  if (flow.tracking == Tracking::Untracked) return nullptr;
+  // nf_conntrack_in() does not look again at what it has seen.
+  if (flow.tracking == Tracking::Untracked || flow.has_come_back) return nullptr;
   // What a program sends is no answer of the kernel's.
   const bool of_a_program = frame.packet->user || frame.packet->group;
   if (options.keep_state && frame.hook == ruleset::Hook::Output && !of_a_program &&

@@ -35,6 +35,8 @@ class Tracker {
   // The same of a packet to many that came by a bridge, before input: from then on it is in the
   // table, whatever becomes of the packet.
   const char* confirm(Frame& frame, const Options& options);
+  // A packet that has left by the loopback and now arrives there, as the same.
+  void come_back(Frame& frame, const Options& options, bool has_nat);
   // Remembers the flow, where packets are one conversation. `accepted`: by the last hook too.
   void keep(Frame& frame, const Options& options, bool accepted);
   // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.

@@ -55,6 +55,14 @@ inline bool is_multicast(const Address& address) {
   if (const auto* ipv6 = std::get_if<Ipv6>(&address)) return ipv6->value >> 120 == 0xff;
   return std::get<Ipv4>(address).value >> 28 == 0xe;
 }
+// 255.255.255.255, which no router passes on.
+inline bool is_limited_broadcast(const Address& address) {
+  return address == Address{Ipv4{0xffffffff}};
+}
+// Multicast, or all on the link: no host's own address, and received all the same.
+inline bool is_group(const Address& address) {
+  return is_multicast(address) || is_limited_broadcast(address);
+}
 inline unsigned address_bits(const Address& address) {
   return is_ipv4(address) ? Ipv4::kBits : Ipv6::kBits;
 }

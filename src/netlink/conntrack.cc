@@ -1,5 +1,6 @@
 #include "netlink/conntrack.h"
 
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
@@ -10,6 +11,7 @@
 
 #include "netlink/conntrack_entry.h"
 #include "netlink/exchange.h"
+#include "netlink/machine.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -20,14 +22,32 @@ constexpr std::uint16_t type_of(int message) {
 
 }  // namespace
 
-Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port) {
-  std::vector<Endpoint> peers;
+// What arrives is from `from`, to `to`: by the first tuple where the peer began, by the second
+// where this host did. Both ends may have the same port: then their addresses tell.
+Result<std::vector<UdpPeer>> read_udp_peers(std::uint16_t port) {
+  const auto own = own_addresses();
+  if (!own) return std::unexpected(own.error());
+  const auto is_own = [&](const net::Address& address) {
+    return net::is_loopback(address) || own->contains(address);
+  };
+  std::vector<UdpPeer> peers;
   TRY(dump_entries([&](View entry, std::uint8_t) {
-    for (const std::uint16_t direction : {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY}) {
-      const auto tuple = tuple_in(entry, direction);
-      if (!tuple || tuple->protocol != IPPROTO_UDP || tuple->to.port != port) continue;
-      peers.push_back(tuple->from);
-    }
+    const auto original = tuple_in(entry, CTA_TUPLE_ORIG);
+    const auto reply = tuple_in(entry, CTA_TUPLE_REPLY);
+    if (!original || !reply || original->protocol != IPPROTO_UDP) return;
+    const bool from_here = is_own(original->from.address);
+    const bool to_here = is_own(reply->from.address);
+    const bool answered = (status_in(entry) & IPS_SEEN_REPLY) != 0;
+    const auto put = [&](const ConntrackTuple& arrives, bool began) {
+      if (arrives.to.port != port) return;
+      peers.push_back({.local = arrives.to,
+                       .peer = arrives.from,
+                       .began = began,
+                       .answered = answered,
+                       .is_here = from_here && to_here});
+    };
+    if (!from_here || to_here) put(*original, true);
+    if (from_here) put(*reply, false);
   }));
   return peers;
 }
@@ -43,7 +63,8 @@ Result<std::vector<TrackedFlow>> read_flows_with(
     flows.push_back({.protocol = original->protocol,
                      .from = original->from,
                      .to = original->to,
-                     .answered_by = reply->from});
+                     .answered_by = reply->from,
+                     .answered = (status_in(entry) & IPS_SEEN_REPLY) != 0});
   }));
   return flows;
 }

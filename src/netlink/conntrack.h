@@ -11,9 +11,15 @@
 
 namespace rolewall::netlink {
 
-// Who has sent UDP to this port of this host: where the entries of connection tracking begin, or
-// what this host has sent from the port to.
-Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port);
+// With whom this host speaks UDP from one of its ports, whichever side began.
+struct UdpPeer {
+  Endpoint local;
+  Endpoint peer;
+  bool began = false;     // the peer
+  bool answered = false;  // both sides have sent
+  bool is_here = false;   // it is another socket of this host's
+};
+Result<std::vector<UdpPeer>> read_udp_peers(std::uint16_t port);
 
 // What is between an address for which `is_one` holds and another host: as its first packet
 // arrives, and by whom it is answered, which is another than it was sent to where that was
@@ -23,6 +29,7 @@ struct TrackedFlow {
   Endpoint from;
   Endpoint to;
   Endpoint answered_by;
+  bool answered = false;  // both sides have sent
 };
 Result<std::vector<TrackedFlow>> read_flows_with(
     const std::function<bool(const net::Address&)>& is_one);

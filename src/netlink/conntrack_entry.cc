@@ -3,6 +3,7 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -37,7 +38,36 @@ View tcp_of(View entry) {
   return find_attribute(find_attribute(entry, CTA_PROTOINFO), CTA_PROTOINFO_TCP);
 }
 
+void put_ends(Writer& to, const ConntrackTuple& tuple) {
+  const bool is_icmp = tuple.protocol == IPPROTO_ICMP;
+  if (!is_icmp && tuple.protocol != IPPROTO_ICMPV6) {
+    // A protocol without ports has nobody who reads them.
+    to.be16(CTA_PROTO_SRC_PORT, tuple.from.port);
+    to.be16(CTA_PROTO_DST_PORT, tuple.to.port);
+    return;
+  }
+  to.be16(is_icmp ? CTA_PROTO_ICMP_ID : CTA_PROTO_ICMPV6_ID, tuple.from.port);
+  to.u8(is_icmp ? CTA_PROTO_ICMP_TYPE : CTA_PROTO_ICMPV6_TYPE,
+        static_cast<std::uint8_t>(tuple.to.port >> 8));
+  to.u8(is_icmp ? CTA_PROTO_ICMP_CODE : CTA_PROTO_ICMPV6_CODE,
+        static_cast<std::uint8_t>(tuple.to.port));
+}
+
 }  // namespace
+
+void put_tuple(Writer& to, std::uint16_t type, const ConntrackTuple& tuple) {
+  const bool v4 = net::is_ipv4(tuple.from.address);
+  const std::size_t whole = to.begin_nest(type);
+  const std::size_t ip = to.begin_nest(CTA_TUPLE_IP);
+  to.put(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, net::to_bytes(tuple.from.address));
+  to.put(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, net::to_bytes(tuple.to.address));
+  to.end_nest(ip);
+  const std::size_t transport = to.begin_nest(CTA_TUPLE_PROTO);
+  to.u8(CTA_PROTO_NUM, tuple.protocol);
+  put_ends(to, tuple);
+  to.end_nest(transport);
+  to.end_nest(whole);
+}
 
 std::optional<ConntrackTuple> tuple_in(View entry, std::uint16_t direction) {
   const View tuple = find_attribute(entry, direction);

@@ -21,6 +21,8 @@ struct ConntrackTuple {
 };
 // std::nullopt for what has no addresses of IP.
 std::optional<ConntrackTuple> tuple_in(View entry, std::uint16_t direction);
+// ICMP's identifier is written of `from.port`, its type and code of the two bytes of `to.port`.
+void put_tuple(Writer& message, std::uint16_t attribute, const ConntrackTuple& tuple);
 
 // TCP's: in TIME_WAIT, or closed.
 bool is_over(View entry);

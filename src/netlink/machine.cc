@@ -122,6 +122,12 @@ bool is_of_link(const net::Address& address) {
   return std::get<net::Ipv6>(address).value >> 118 == 0xfe80 >> 6;
 }
 
+// A point-to-point link's IFA_ADDRESS is the other end's.
+std::optional<net::Address> own_address(const AttributeMap& attributes) {
+  const auto own = address(attributes, IFA_LOCAL);
+  return own ? own : address(attributes, IFA_ADDRESS);
+}
+
 // `addressed`: devices with an address that is known beyond their link.
 Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine& machine,
                             Indexes& addressed) {
@@ -136,9 +142,7 @@ Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine
                      [&](const nlmsghdr& message) {
                        const auto& header = header_of<ifaddrmsg>(message);
                        const AttributeMap attributes = attributes_of<ifaddrmsg>(message);
-                       // A point-to-point link's IFA_ADDRESS is the other end's.
-                       auto own = address(attributes, IFA_LOCAL);
-                       if (!own) own = address(attributes, IFA_ADDRESS);
+                       const auto own = own_address(attributes);
                        if (!own) return;
                        // The loopback may bear addresses that the network knows (a service's).
                        if (is_loopback(header.ifa_index) && net::is_loopback(*own)) return;
@@ -529,6 +533,18 @@ Result<Machine> read_machine() {
     }
   }
   return machine;
+}
+
+Result<std::set<net::Address>> own_addresses() {
+  auto dumper = RouteDumper::open();
+  if (!dumper) return std::unexpected(std::move(dumper).error());
+  std::set<net::Address> found;
+  TRY(dumper->dump(RTM_GETADDR, sizeof(ifaddrmsg), AF_UNSPEC, "addresses",
+                   [&](const nlmsghdr& message) {
+                     const auto own = own_address(attributes_of<ifaddrmsg>(message));
+                     if (own) found.insert(*own);
+                   }));
+  return found;
 }
 
 }  // namespace rolewall::netlink

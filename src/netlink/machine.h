@@ -3,10 +3,12 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "net/address.h"
 #include "ruleset/host.h"
 
 namespace rolewall::netlink {
@@ -51,5 +53,8 @@ struct Machine {
 };
 
 Result<Machine> read_machine();
+
+// The loopback's among them.
+Result<std::set<net::Address>> own_addresses();
 
 }  // namespace rolewall::netlink

@@ -54,7 +54,7 @@ std::optional<OpenConnection> connection_in(View entry, std::uint8_t family) {
       .to = there->to,
       .answered_by = back->from,
       .answered_to = back->to,
-      .icmp_type = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE),
+      .icmp_type = there->icmp_type.value_or(0),
       .icmp_code = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE),
       .is_expected = (status & IPS_EXPECTED) != 0,
       .announced_by = tuple_in(entry, CTA_TUPLE_MASTER),

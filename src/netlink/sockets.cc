@@ -32,22 +32,6 @@ net::Address address_of(std::uint8_t family, const __be32* words) {
   return net::unmapped(net::ipv6_from_bytes(bytes.data()));
 }
 
-void put_tuple(Writer& writer, std::uint16_t type, std::uint8_t protocol, const net::Address& from,
-               std::uint16_t from_port, const net::Address& to, std::uint16_t to_port) {
-  const bool ipv4 = net::is_ipv4(from);
-  const std::size_t tuple = writer.begin_nest(type);
-  const std::size_t ip = writer.begin_nest(CTA_TUPLE_IP);
-  writer.put(ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, net::to_bytes(from));
-  writer.put(ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, net::to_bytes(to));
-  writer.end_nest(ip);
-  const std::size_t transport = writer.begin_nest(CTA_TUPLE_PROTO);
-  writer.u8(CTA_PROTO_NUM, protocol);
-  writer.be16(CTA_PROTO_SRC_PORT, from_port);
-  writer.be16(CTA_PROTO_DST_PORT, to_port);
-  writer.end_nest(transport);
-  writer.end_nest(tuple);
-}
-
 // Nothing is known of the windows of a session whose start was not seen.
 void put_tcp_state(Writer& writer) {
   constexpr std::uint8_t kLiberal = IP_CT_TCP_FLAG_BE_LIBERAL | IP_CT_TCP_FLAG_SACK_PERM;
@@ -196,8 +180,9 @@ Result<std::optional<Flow>> read_original_flow(const TcpSocket& session) {
       writer.begin_message(nfnetlink_type(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET), NLM_F_ACK,
                            net::is_ipv4(session.local) ? AF_INET : AF_INET6);
   // What this host answers is the reply, after any translation.
-  put_tuple(writer, CTA_TUPLE_REPLY, IPPROTO_TCP, session.local, session.local_port, session.remote,
-            session.remote_port);
+  put_tuple(
+      writer, CTA_TUPLE_REPLY,
+      {IPPROTO_TCP, {session.local, session.local_port}, {session.remote, session.remote_port}});
   writer.end_message(begin);
   std::optional<Flow> found;
   const int error = exchange(socket.get(), bytes, [&](const nlmsghdr& message) {
@@ -219,11 +204,9 @@ Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_rem
                                     std::uint8_t protocol) {
   const SocketPtr socket = open_socket(NETLINK_NETFILTER);
   if (!socket) return failed("cannot write a conntrack entry", errno);
-  TcpSocket from = session;
-  if (opened_by_remote) {
-    std::swap(from.local, from.remote);
-    std::swap(from.local_port, from.remote_port);
-  }
+  Endpoint from{session.local, session.local_port};
+  Endpoint to{session.remote, session.remote_port};
+  if (opened_by_remote) std::swap(from, to);
   constexpr std::uint32_t kStatus =
       IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE;
   // The kernel's for an established session, and for UDP that was answered.
@@ -232,11 +215,9 @@ Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_rem
   Writer writer(bytes);
   const std::size_t begin = writer.begin_message(
       nfnetlink_type(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW),
-      NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, net::is_ipv4(from.local) ? AF_INET : AF_INET6);
-  put_tuple(writer, CTA_TUPLE_ORIG, protocol, from.local, from.local_port, from.remote,
-            from.remote_port);
-  put_tuple(writer, CTA_TUPLE_REPLY, protocol, from.remote, from.remote_port, from.local,
-            from.local_port);
+      NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, net::is_ipv4(from.address) ? AF_INET : AF_INET6);
+  put_tuple(writer, CTA_TUPLE_ORIG, {protocol, from, to});
+  put_tuple(writer, CTA_TUPLE_REPLY, {protocol, to, from});
   writer.be32(CTA_STATUS, kStatus);
   writer.be32(CTA_TIMEOUT, timeout_seconds);
   if (protocol == IPPROTO_TCP) put_tcp_state(writer);

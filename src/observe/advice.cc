@@ -198,17 +198,9 @@ class Advice {
   }
 
   // A service's name names the rule, too; a literal does not.
-  std::string id_for(std::string service) const {
+  std::string id_for(const std::string& service) const {
     if (service.find('/') == std::string::npos) return "";
-    std::ranges::replace(service, '/', '-');
-    std::string id = service;
-    const auto is_taken = [&](const WrittenRule& rule) {
-      return rule.name.ends_with(fmt::format(".{}.{}", name_of(event_.direction), id));
-    };
-    for (int number = 2; std::ranges::any_of(policy_.rules(), is_taken); ++number) {
-      id = fmt::format("{}-{}", service, number);
-    }
-    return fmt::format("id = \"{}\", ", id);
+    return fmt::format("id = \"{}\", ", policy_.free_id(event_.direction, service));
   }
 
   void translated() {

@@ -3,9 +3,11 @@
 #include <cerrno>
 #include <utility>
 
+#include "netlink/ipsec.h"
 #include "netlink/netlink.h"
 #include "netlink/sockets.h"
 #include "observe/groups.h"
+#include "observe/legacy_tables.h"
 #include "observe/net_setting.h"
 #include "observe/stack_settings.h"
 #include "observe/this_host.h"
@@ -31,7 +33,14 @@ Result<ruleset::Snapshot> live_snapshot() {
   host->routes_groups_ipv6 = net_setting("ipv6/conf/all/mc_forwarding").value_or(0) != 0;
   const auto transparent = netlink::has_transparent_sockets();
   if (transparent) host->has_transparent_sockets = *transparent;
-  return ruleset::Snapshot{std::move(*host), std::move(*live), {}};
+  ruleset::Snapshot snapshot{std::move(*host), std::move(*live), {}};
+  snapshot.beside.legacy_tables = legacy_tables();
+  const auto ipsec = netlink::read_ipsec();
+  if (!ipsec) return std::unexpected(ipsec.error());
+  for (const netlink::IpsecSelector& selector : ipsec->selectors) {
+    snapshot.beside.ipsec.push_back({selector.direction, selector.from, selector.to});
+  }
+  return snapshot;
 }
 
 }  // namespace rolewall::observe

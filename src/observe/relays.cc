@@ -89,8 +89,8 @@ class Search {
   }
 
   // Of what this process descends from, the nearest that serves somebody; else the desktop that
-  // shows its terminal; else each desktop and each mosh there is, since the shell may be attached
-  // to from one (tmux, screen).
+  // shows its terminal; else the server that what it descends from is connected to; else each
+  // desktop and each mosh there is, since the shell may be attached to from one (tmux, screen).
   std::vector<Relay> of_shells(const std::vector<SshConnection>& sessions) {
     for (const unsigned process : ancestors()) {
       if (auto relay = of_shell(process, sessions)) return {std::move(*relay)};
@@ -98,11 +98,38 @@ class Search {
     for (const unsigned process : ancestors()) {
       if (auto relay = of_desktop(process, sessions)) return {std::move(*relay)};
     }
+    for (const unsigned process : ancestors()) {
+      if (auto relay = of_partner(process, sessions)) return {std::move(*relay)};
+    }
     std::vector<Relay> found = of_desktops(sessions);
     for (const unsigned id : processes_named(kMosh)) {
       if (auto relay = of_shell(id, sessions)) found.push_back(std::move(*relay));
     }
     return found;
+  }
+
+  // Of programs that speak to these sockets from within this host, or by UDP from these ports: what
+  // comes to them, or what they have dialled.
+  std::vector<OuterFlow> relayed_to(const std::set<std::uint64_t>& held,
+                                    const std::set<std::uint16_t>& ports) {
+    std::set<std::uint64_t> far_ends;
+    for (const TcpSocket& socket : sockets_.established) {
+      const TcpSocket* far = held.contains(socket.inode) ? other_end(socket) : nullptr;
+      if (far != nullptr) far_ends.insert(far->inode);
+    }
+    const auto datagrams = netlink::read_udp_sockets();
+    for (const netlink::UdpSocket& each :
+         datagrams ? *datagrams : std::vector<netlink::UdpSocket>{}) {
+      if (ports.contains(each.local_port) && !held.contains(each.inode))
+        far_ends.insert(each.inode);
+    }
+    std::vector<OuterFlow> flows;
+    if (far_ends.empty()) return flows;
+    for (const std::uint64_t inode : held) seen_.merge(set_of(holders_of(inode)));
+    for (const std::uint64_t inode : far_ends) {
+      for (const unsigned process : holders_of(inode)) add(process, 1, flows);
+    }
+    return flows;
   }
 
   // Programs of this host that have connections to the address.
@@ -144,6 +171,10 @@ class Search {
       if (process.sockets.contains(inode)) found.push_back(id);
     }
     return found;
+  }
+
+  static std::set<unsigned> set_of(const std::vector<unsigned>& processes) {
+    return {processes.begin(), processes.end()};
   }
 
   static void put(std::vector<OuterFlow>& flows, const OuterFlow& flow) {
@@ -247,6 +278,27 @@ class Search {
     return found;
   }
 
+  // Who holds the terminal may get by a Unix socket what another program has accepted (Eternal
+  // Terminal). Of those that nothing comes to from elsewhere (a bus, a journal) nothing follows.
+  std::optional<Relay> of_partner(unsigned process, const std::vector<SshConnection>& sessions) {
+    if (!serves_terminal(process)) return std::nullopt;
+    const std::set<std::uint64_t> own = process_at(process).sockets;
+    for (const netlink::UnixSocket& socket : unix_sockets()) {
+      if (socket.name.empty() || is_display(socket.name) || !own.contains(socket.peer)) continue;
+      for (const unsigned server : holders_of(socket.inode)) {
+        Relay relay{.what = fmt::format("{}, to which {}, which serves this shell, is connected",
+                                        process_at(server).name, process_at(process).name),
+                    .flows = accepted_by(server),
+                    .forwarded = {},
+                    .of_shell = true};
+        seen_ = {process, server};
+        for (const unsigned client : clients_within(server)) add(client, 1, relay.flows);
+        if (auto found = beside(sessions, std::move(relay))) return found;
+      }
+    }
+    return std::nullopt;
+  }
+
   std::optional<Relay> seen_on(unsigned server, const std::vector<SshConnection>& sessions,
                                std::string_view what) {
     Relay relay{.what = fmt::format("{}, the desktop that {}", process_at(server).name, what),
@@ -297,19 +349,36 @@ class Search {
     return found;
   }
 
-  // Who serves a terminal is on another one than who sits there, or on none. It has accepted the
-  // connection that does so, from elsewhere or from what relays it (a web server before a terminal
-  // in a browser), else it has dialled it: an agent of a cloud's, a bastion's.
+  // Who serves a terminal is on another one than who sits there, or on none.
+  static bool serves_terminal(unsigned process) {
+    return may_be_typed() && terminal_of(process) != terminal_here();
+  }
+
+  // With whom it speaks UDP, or whoever may speak to it where nobody is known.
+  enum class Whom : std::uint8_t { Known, Anybody };
+  void add_datagrams(unsigned process, std::vector<OuterFlow>& flows, Whom whom = Whom::Known) {
+    for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
+      if (flow.protocol != net::protocol::kUdp) continue;
+      if (!flow.anybody || whom == Whom::Anybody) put(flows, flow);
+    }
+  }
+
+  // It has accepted the connection that serves the terminal, from elsewhere or from what relays it
+  // (a web server before a terminal in a browser), or is spoken to by UDP (a shell over QUIC); else
+  // it has dialled: an agent of a cloud's, a bastion's.
   std::vector<OuterFlow> served_by(unsigned process, const std::set<unsigned>& clients) {
     if (!may_be_typed()) return {};
     std::vector<OuterFlow> flows = accepted_by(process);
     seen_.clear();  // a relay may have carried another session, too
     for (const unsigned client : clients) add(client, 1, flows);
-    if (!flows.empty() || !clients.empty() || terminal_of(process) == terminal_here()) return flows;
+    if (!serves_terminal(process)) return flows;
+    if (clients.empty()) add_datagrams(process, flows);
+    if (!flows.empty() || !clients.empty()) return flows;
     for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
       const bool dialled = flow.protocol == net::protocol::kTcp && flow.opened_here;
       if (dialled && !is_within(flow)) put(flows, flow);
     }
+    if (flows.empty()) add_datagrams(process, flows, Whom::Anybody);
     return flows;
   }
 
@@ -325,11 +394,11 @@ class Search {
                 .forwarded = {},
                 .of_shell = true};
     if (process.name == kMosh) {
-      for (OuterFlow& flow : flows_of(process.sockets)) {
-        if (flow.protocol != net::protocol::kUdp) continue;
+      relay.flows.clear();
+      add_datagrams(id, relay.flows, Whom::Anybody);
+      for (OuterFlow& flow : relay.flows) {
         flow.opened_by_peer = true;  // its port is one of those that the kernel draws from, too
         flow.opened_here = false;    // the client moves, and speaks first
-        relay.flows.push_back(flow);
       }
     }
     // Somebody has come to it, and by nothing that is seen here.
@@ -372,6 +441,13 @@ std::vector<Relay> relays(const SshService& ssh) {
     for (Relay& relay : search.of_shells(ssh.sessions)) found.push_back(std::move(relay));
   }
   return found;
+}
+
+std::vector<OuterFlow> relayed_to(const std::set<std::uint64_t>& held,
+                                  const std::set<std::uint16_t>& ports) {
+  auto sockets = netlink::read_tcp_sockets();
+  if (!sockets) return {};
+  return Search(std::move(*sockets)).relayed_to(held, ports);
 }
 
 Relay relay_of_guest(const net::Address& guest) {

@@ -1,10 +1,12 @@
 // What carries a session of ssh that comes from this machine itself: of a program that relays it to
 // sshd over the loopback or between this host's addresses (haproxy, sslh, socat, the end of a
 // reverse tunnel, another ssh), of a container's; and a shell that another server than sshd serves
-// (mosh, a terminal in a browser, one in the window of a desktop seen by VNC or RDP).
+// (mosh, one over QUIC, a terminal in a browser, one in the window of a desktop seen by VNC or
+// RDP).
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +39,11 @@ struct Relay {
 // Of each session that a program of this network namespace has opened, and, where the session that
 // this command runs in is none of sshd's, of what serves its shell.
 std::vector<Relay> relays(const SshService& ssh);
+
+// What comes to programs of this host that speak over the loopback to these sockets, or by UDP from
+// these ports of theirs: to the end of a tunnel behind sslh, haproxy, stunnel.
+std::vector<OuterFlow> relayed_to(const std::set<std::uint64_t>& held,
+                                  const std::set<std::uint16_t>& ports);
 
 // Of a session that comes from a container or a virtual machine, or through one: what comes to
 // `guest` from elsewhere, by a program of this host's or forwarded. Nothing may be seen of it.

@@ -103,13 +103,66 @@ bool is_own(const ruleset::Host& host, const net::Address& address) {
                              [&](const net::Prefix& own) { return own.address == address; });
 }
 
+// By what they send to the group; or by what goes between the two, if this host speaks to them:
+// whoever is far away can send that.
+std::set<std::pair<const Known*, net::Address>> heard(const ruleset::Host& host) {
+  std::set<std::pair<const Known*, net::Address>> found;
+  const auto flows = netlink::read_flows_with([](const net::Address&) { return true; });
+  for (const netlink::TrackedFlow& flow : flows.value_or(std::vector<netlink::TrackedFlow>())) {
+    for (const Known& known : kKnown) {
+      if (flow.protocol != known.protocol || flow.to.port != known.port) continue;
+      const bool is_meant =
+          net::is_multicast(flow.to.address) || flow.answered || is_own(host, flow.from.address);
+      if (!is_meant) continue;
+      for (const net::Address& end : {flow.from.address, flow.to.address}) {
+        const bool is_somebody = !net::is_multicast(end) && !net::is_loopback(end);
+        if (is_somebody && !is_own(host, end)) found.emplace(&known, end);
+      }
+    }
+  }
+  return found;
+}
+
+// Of what is spoken on a link its neighbours there; else, where a program speaks it to single ones
+// (VRRP between two addresses), these.
+void add_heard(const ruleset::Host& host, Routing& found) {
+  const std::set<std::uint8_t> raw = raw_protocols();
+  if (found.on_links.empty() && raw.empty()) return;
+  const auto is_on_link = [&](const Known& known) {
+    return std::ranges::count(found.on_links, known.name, &SpokenOnLink::name) != 0;
+  };
+  std::set<std::string> with_some;
+  for (const auto& [known, address] : heard(host)) {
+    if (is_on_link(*known)) {
+      found.neighbours.push_back({.name = known->name, .address = address});
+      continue;
+    }
+    if (known->port != 0 || !raw.contains(known->protocol)) continue;
+    with_some.insert(known->name);
+    found.peerings.push_back({.name = known->name,
+                              .flow = {.protocol = known->protocol,
+                                       .local = net::is_ipv4(address) ? net::Address{net::Ipv4{}}
+                                                                      : net::Address{net::Ipv6{}},
+                                       .remote = address,
+                                       .opened_by_peer = true,
+                                       .draws_ports = true},
+                              .is_of_address = known->is_of_address});
+  }
+  for (const Known& known : kKnown) {
+    const bool is_spoken = known.port == 0 && raw.contains(known.protocol);
+    if (is_spoken && !is_on_link(known) && !with_some.contains(known.name)) {
+      found.unseen.emplace_back(known.name);
+    }
+  }
+}
+
 // RFC 5881 and, over several hops, RFC 5883.
 constexpr std::array<std::uint16_t, 2> kBfd{3784, 4784};
 
 // Its sockets have no peer: connection tracking knows who has sent to them, and where it tracks
 // nothing yet, BGP's neighbours stand for them. Whoever ends BFD ends the protocol that relies on
 // it, in less than a second.
-void add_bfd(const ruleset::Host& host, Routing& found) {
+void add_bfd(Routing& found) {
   const auto sockets = netlink::read_udp_sockets();
   if (!sockets) return;
   const std::vector<Peering> relying = found.peerings;
@@ -119,8 +172,8 @@ void add_bfd(const ruleset::Host& host, Routing& found) {
     if (std::ranges::find(kBfd, socket.local_port) == kBfd.end()) continue;
     is_spoken = true;
     const auto senders = netlink::read_udp_peers(socket.local_port);
-    for (const netlink::Endpoint& sender : senders.value_or(std::vector<netlink::Endpoint>())) {
-      if (!is_own(host, sender.address)) peers.emplace(socket.local_port, sender.address);
+    for (const netlink::UdpPeer& each : senders.value_or(std::vector<netlink::UdpPeer>())) {
+      if (!each.is_here) peers.emplace(socket.local_port, each.peer.address);
     }
     for (const Peering& bgp : relying) {
       const auto tracked = netlink::read_flows_with(
@@ -155,15 +208,8 @@ Routing routing(const ruleset::Host& host) {
   found.on_links = spoken_on_links(joined_groups());
   const auto sockets = netlink::read_tcp_sockets();
   if (sockets) found.peerings = bgp(*sockets);
-  add_bfd(host, found);
-  for (const std::uint8_t protocol : raw_protocols()) {
-    for (const Known& known : kKnown) {
-      const bool seen = std::ranges::count(found.on_links, known.name, &SpokenOnLink::name) != 0;
-      if (known.protocol == protocol && known.port == 0 && !seen) {
-        found.unseen.emplace_back(known.name);
-      }
-    }
-  }
+  add_bfd(found);
+  add_heard(host, found);
   return found;
 }
 

@@ -27,12 +27,21 @@ struct SpokenOnLink {
 struct Peering {
   std::string name;  // "BGP", "BFD"
   OuterFlow flow;
+  bool is_of_address = false;  // as above
+};
+
+// One of those that it is spoken with, since connection tracking has seen that.
+struct Neighbour {
+  std::string name;
+  net::Address address;
+  bool operator==(const Neighbour&) const = default;
 };
 
 struct Routing {
   std::vector<SpokenOnLink> on_links;
   std::vector<Peering> peerings;
-  std::vector<std::string> unseen;  // spoken by some program, but not seen with whom
+  std::vector<Neighbour> neighbours{};  // of what is spoken on links
+  std::vector<std::string> unseen;      // spoken by some program, but not seen with whom
 };
 
 // Of this network namespace, whose addresses the host has.

@@ -88,9 +88,7 @@ std::optional<Direction> ServiceCounts::direction_of(const netlink::CountedFlow&
     return own_.contains(address) || net::is_loopback(address);
   };
   const bool from_here = is_own(flow.from.address);
-  const bool is_to_all =
-      net::is_multicast(flow.to.address) || flow.to.address == net::Address{net::Ipv4{0xffffffff}};
-  const bool to_here = is_own(flow.answered_by) || is_to_all;
+  const bool to_here = is_own(flow.answered_by) || net::is_group(flow.to.address);
   if (from_here)
     return is_own(flow.answered_by) ? std::nullopt : std::optional(Direction::Outbound);
   return to_here ? Direction::Inbound : Direction::Forward;

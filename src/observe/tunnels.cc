@@ -12,6 +12,7 @@
 #include "netlink/sockets.h"
 #include "netlink/tunnels.h"
 #include "observe/opener.h"
+#include "observe/relays.h"
 #include "observe/socket_owners.h"
 
 namespace rolewall::observe {
@@ -30,10 +31,13 @@ std::vector<netlink::TunnelPeer> peers_of(const netlink::TunnelLink& link) {
   std::vector<netlink::TunnelPeer> peers = link.peers;
   if (!peers.empty() || !link.is_told || link.protocol != net::protocol::kUdp) return peers;
   const auto seen = netlink::read_udp_peers(link.port);
-  for (const netlink::Endpoint& peer : seen.value_or(std::vector<netlink::Endpoint>())) {
+  for (const netlink::UdpPeer& each : seen.value_or(std::vector<netlink::UdpPeer>())) {
+    const net::Address& remote = each.peer.address;
     const bool is_known =
-        std::ranges::find(peers, peer.address, &netlink::TunnelPeer::remote) != peers.end();
-    if (!is_known) peers.push_back({.local = {}, .remote = peer.address, .port = link.port});
+        std::ranges::find(peers, remote, &netlink::TunnelPeer::remote) != peers.end();
+    if (!is_known && !each.is_here) {
+      peers.push_back({.local = {}, .remote = remote, .port = link.port});
+    }
   }
   return peers;
 }
@@ -56,6 +60,19 @@ Tunnel of_link(const netlink::TunnelLink& link) {
   return tunnel;
 }
 
+// Those that connection tracking knows. Where somebody was answered, who was not is a stranger.
+std::vector<netlink::UdpPeer> tracked_peers(const netlink::UdpSocket& socket) {
+  auto peers = netlink::read_udp_peers(socket.local_port).value_or(std::vector<netlink::UdpPeer>());
+  std::erase_if(peers, [&](const netlink::UdpPeer& each) {
+    return each.is_here ||
+           (!net::is_unspecified(socket.local) && each.local.address != socket.local);
+  });
+  if (std::ranges::any_of(peers, &netlink::UdpPeer::answered)) {
+    std::erase_if(peers, [](const netlink::UdpPeer& each) { return !each.answered; });
+  }
+  return peers;
+}
+
 // Of a socket without a peer: those that connection tracking knows, else the one that stands for
 // anybody.
 void add_peers(std::vector<OuterFlow>& flows, const netlink::UdpSocket& socket) {
@@ -64,20 +81,24 @@ void add_peers(std::vector<OuterFlow>& flows, const netlink::UdpSocket& socket) 
                  .remote = socket.remote,
                  .local_port = socket.local_port,
                  .remote_port = socket.remote_port};
+  const std::vector<netlink::UdpPeer> peers = tracked_peers(socket);
   if (socket.remote_port != 0) {
     // A port that was not drawn is one that the peer knows, and may speak to first.
-    flow.opened_by_peer = socket.local_port < first_drawn_port();
+    const netlink::Endpoint peer{socket.remote, socket.remote_port};
+    flow.opened_by_peer =
+        socket.local_port < first_drawn_port() ||
+        std::ranges::any_of(
+            peers, [&](const netlink::UdpPeer& each) { return each.began && each.peer == peer; });
     flows.push_back(flow);
     return;
   }
   flow.opened_by_peer = true;
-  const auto peers = netlink::read_udp_peers(socket.local_port);
-  for (const netlink::Endpoint& peer : peers.value_or(std::vector<netlink::Endpoint>())) {
-    flow.remote = peer.address;
-    flow.remote_port = peer.port;
-    flows.push_back(flow);
+  for (const netlink::UdpPeer& each : peers) {
+    flow.remote = each.peer.address;
+    flow.remote_port = each.peer.port;
+    if (std::ranges::find(flows, flow) == flows.end()) flows.push_back(flow);
   }
-  if (peers && !peers->empty()) return;
+  if (!peers.empty()) return;
   flow.remote = *net::parse_address(net::is_ipv4(socket.local) ? "198.51.100.7" : "2001:db8::7");
   flow.remote_port = socket.local_port;
   flow.anybody = true;
@@ -105,6 +126,39 @@ void add_outer_flows(Tunnel& tunnel, const netlink::Ipsec& ipsec, const net::Add
   };
   add(flow);
   if (flow.protocol != net::protocol::kUdp) add(keys);
+}
+
+// The ports from which other programs of this host speak to these sockets by UDP.
+std::set<std::uint16_t> ports_within(const std::set<std::uint64_t>& held) {
+  std::set<std::uint16_t> ports;
+  const auto sockets = netlink::read_udp_sockets();
+  for (const netlink::UdpSocket& socket : sockets.value_or(std::vector<netlink::UdpSocket>())) {
+    if (!held.contains(socket.inode)) continue;
+    if (socket.remote_port != 0 && net::is_loopback(socket.remote))
+      ports.insert(socket.remote_port);
+    if (socket.remote_port != 0) continue;
+    const auto peers = netlink::read_udp_peers(socket.local_port);
+    for (const netlink::UdpPeer& each : peers.value_or(std::vector<netlink::UdpPeer>())) {
+      if (each.is_here) ports.insert(each.peer.port);
+    }
+  }
+  return ports;
+}
+
+// A tunnel's other end may be a program of this host's, which carries it on: sslh and haproxy
+// before it, stunnel and wstunnel behind.
+void follow_relays(Tunnel& tunnel, const std::set<std::uint64_t>& held) {
+  std::set<std::uint16_t> ports = ports_within(held);
+  std::erase_if(tunnel.flows, [&](const OuterFlow& flow) {
+    const bool is_within = net::is_loopback(flow.remote);
+    if (is_within && flow.remote_port != 0) ports.insert(flow.remote_port);
+    return is_within;
+  });
+  if (held.empty() && ports.empty()) return;
+  tunnel.relayed = relayed_to(held, ports);
+  // Who speaks to it is known.
+  if (!tunnel.relayed.empty())
+    std::erase_if(tunnel.flows, [](const auto& each) { return each.anybody; });
 }
 
 }  // namespace
@@ -139,7 +193,10 @@ Result<std::vector<Tunnel>> tunnels() {
   std::vector<Tunnel> found;
   for (const netlink::TunnelLink& link : *links) {
     Tunnel& tunnel = found.emplace_back(of_link(link));
-    if (link.kind == "tun") tunnel.flows = flows_of(sockets_beside_tun(link.device));
+    const auto held =
+        link.kind == "tun" ? sockets_beside_tun(link.device) : std::set<std::uint64_t>();
+    if (link.kind == "tun") tunnel.flows = flows_of(held);
+    follow_relays(tunnel, held);
   }
   const auto ipsec = netlink::read_ipsec();
   if (!ipsec) return std::unexpected(ipsec.error());

@@ -34,6 +34,8 @@ struct Tunnel {
   std::string kind;                     // "tun", "vxlan", "wireguard"
   std::vector<OuterFlow> flows;         // empty: they cannot be found
   std::vector<net::Prefix> networks{};  // beyond it, of IPsec by policies
+  // To programs of this host that speak to its end over the loopback: one of them carries it.
+  std::vector<OuterFlow> relayed{};
 };
 
 // "tun0"; "to 192.0.2.7" where it has no device.

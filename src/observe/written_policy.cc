@@ -311,6 +311,20 @@ const WrittenRule* WrittenPolicy::rule(std::string_view name) const {
   return at == rules_.end() ? nullptr : &*at;
 }
 
+std::string WrittenPolicy::free_id(Direction direction, std::string service,
+                                   const std::set<std::string>& further) const {
+  std::ranges::replace(service, '/', '-');
+  const auto is_taken = [&](const std::string& id) {
+    const std::string end = fmt::format(".{}.{}", observe::name_of(direction), id);
+    return further.contains(end) || std::ranges::any_of(rules_, [&](const WrittenRule& rule) {
+             return rule.name.ends_with(end);
+           });
+  };
+  std::string id = service;
+  for (int number = 2; is_taken(id); ++number) id = fmt::format("{}-{}", service, number);
+  return id;
+}
+
 bool WrittenPolicy::is_network(std::string_view name) const {
   return std::ranges::any_of(
       named_, [&](const NamedAddresses& each) { return each.is_network && each.name == name; });

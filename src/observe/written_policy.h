@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -83,6 +84,10 @@ class WrittenPolicy {
   const WrittenRule* rule(std::string_view name) const;
   // Of those that a rule's `from` and `to` name.
   bool is_network(std::string_view name) const;
+  // An `id` made of the service, "tcp-8443", "tcp-8443-2", that no rule of the direction has.
+  // `further`: ends of names, ".inbound.tcp-8443", that are taken, too.
+  std::string free_id(Direction direction, std::string service,
+                      const std::set<std::string>& further = {}) const;
   // What `self` is short for.
   bool is_self(std::string_view host) const { return host == self_; }
   // Whether `service` and `to` of its rules mean what the client wrote, whatever other programs

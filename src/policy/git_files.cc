@@ -72,22 +72,40 @@ bool is_plain_directory(const fs::path& path) {
   return fs::symlink_status(path, error).type() == fs::file_type::directory;
 }
 
-// No link in the object store leads elsewhere.
-Result<void> check_store(const fs::path& objects) {
-  for (const fs::path& folder : {objects, objects / "pack"}) {
-    std::error_code error;
-    if (folder != objects && !fs::exists(fs::symlink_status(folder, error))) continue;
-    if (!is_plain_directory(folder)) {
-      return cannot(fmt::format("{}: no plain directory", folder.string()));
-    }
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-         entry.increment(error)) {
-      if (entry->is_symlink(error)) {
-        return cannot(fmt::format("{}: a link, which is not followed", entry->path().string()));
-      }
-    }
-    if (error) return cannot(fmt::format("{}: {}", folder.string(), error.message()));
+// Files alone, and no links: what else stands there leads elsewhere, or nobody ever ends to read it
+// (a FIFO). `may_nest`: or plain directories.
+Result<void> check_folder(const fs::path& folder, bool may_nest) {
+  if (!is_plain_directory(folder)) {
+    return cannot(fmt::format("{}: no plain directory", folder.string()));
   }
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const fs::file_type type = entry->symlink_status(error).type();
+    const std::string name = entry->path().string();
+    if (type == fs::file_type::symlink) {
+      return cannot(fmt::format("{}: a link, which is not followed", name));
+    }
+    if (type != fs::file_type::regular && !(may_nest && type == fs::file_type::directory)) {
+      return cannot(fmt::format("{}: no regular file", name));
+    }
+  }
+  if (error) return cannot(fmt::format("{}: {}", folder.string(), error.message()));
+  return {};
+}
+
+// No part of the object store leads elsewhere.
+Result<void> check_store(const fs::path& objects) {
+  if (auto checked = check_folder(objects, true); !checked) return checked;
+  std::error_code error;
+  for (fs::directory_iterator entry(objects, error), end; !error && entry != end;
+       entry.increment(error)) {
+    // Nobody reads `info`: no alternates are followed.
+    const std::string name = entry->path().filename().string();
+    if (name != "pack" && name.size() != 2) continue;
+    if (auto checked = check_folder(entry->path(), name == "pack"); !checked) return checked;
+  }
+  if (error) return cannot(fmt::format("{}: {}", objects.string(), error.message()));
   return {};
 }
 

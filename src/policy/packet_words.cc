@@ -208,9 +208,7 @@ class PacketParser {
   // A host without an address asks a group or all of its link, nobody else.
   void check_unspecified(const End& end, const End& other) {
     const auto is_group = [](const Selector& item) {
-      return item.term.kind == TermKind::Prefix &&
-             (net::is_multicast(item.term.prefix.address) ||
-              item.term.prefix.address == net::Address{net::Ipv4{0xffffffff}});
+      return item.term.kind == TermKind::Prefix && net::is_group(item.term.prefix.address);
     };
     if (std::ranges::any_of(other.selectors.items, is_group)) return;
     for (const Selector& item : end.selectors.items) {

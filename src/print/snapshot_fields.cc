@@ -666,11 +666,25 @@ struct Described<Written> {
 };
 
 template <>
+struct Described<Beside::IpsecPolicy> {
+  static constexpr std::array kFields{required<&Beside::IpsecPolicy::direction>("direction"),
+                                      required<&Beside::IpsecPolicy::from>("from"),
+                                      required<&Beside::IpsecPolicy::to>("to")};
+};
+
+template <>
+struct Described<Beside> {
+  static constexpr std::array kFields{optional<&Beside::ipsec>("ipsec"),
+                                      optional<&Beside::legacy_tables>("legacy_tables")};
+};
+
+template <>
 struct Described<Snapshot> {
   static constexpr bool kLines = true;
   static constexpr std::array kFields{
       required<&Snapshot::host>("host"), required<&Snapshot::ruleset>("ruleset"),
-      optional<&Snapshot::sources>("sources"), optional<&Snapshot::written>("written")};
+      optional<&Snapshot::sources>("sources"), optional<&Snapshot::written>("written"),
+      optional<&Snapshot::beside>("beside")};
 };
 
 namespace {

@@ -1,5 +1,6 @@
 // What `compile --format json` and `dump` write and `--ruleset` reads: a ruleset together with the
-// host that it is for and, for one of ours, where in the policy each rule came from.
+// host that it is for and, for one of ours, where in the policy each rule came from; of a running
+// machine also what decides there beside its ruleset.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,23 @@ struct Written {
   bool operator==(const Written&) const = default;
 };
 
+// What decides about a machine's packets beside its ruleset: IPsec's policies (ip-xfrm(8)), and
+// tables of iptables-legacy, whose rules cannot be read.
+struct Beside {
+  // Which may block or wrap what goes between these ends.
+  struct IpsecPolicy {
+    std::string direction;  // "in", "out", "fwd"
+    net::Prefix from;
+    net::Prefix to;
+    bool operator==(const IpsecPolicy&) const = default;
+  };
+  std::vector<IpsecPolicy> ipsec{};
+  std::vector<std::string> legacy_tables{};  // "ip filter (3 rules)"
+
+  bool is_empty() const { return ipsec.empty() && legacy_tables.empty(); }
+  bool operator==(const Beside&) const = default;
+};
+
 struct Snapshot {
   // A reader refuses a newer version than it knows.
   static constexpr int kVersion = 1;
@@ -47,6 +65,7 @@ struct Snapshot {
   Ruleset ruleset;
   SourceMap sources;
   std::vector<Written> written{};  // the rules in their order; empty where none is known
+  Beside beside{};                 // of a running machine
   bool operator==(const Snapshot&) const = default;
 };
 

@@ -74,6 +74,27 @@ expect_err "generation 5 was not confirmed"
 expect_out "generation 2 is in force"
 [ "$(table)" = "$second" ] || complain "not what was confirmed"
 
+# Restarted before it was confirmed, and nothing was loaded yet: one advice, and the right one.
+admit 8004
+apply --confirm 1h
+expect_status 0
+play_reboot
+with_state status
+expect_status 1
+expect_out "was not confirmed before the machine was restarted: \`rolewall boot $with_dir\` discards it"
+refuse_out "completes it"
+refuse_out "way back"
+boot
+expect_status 0
+[ "$(table)" = "$second" ] || complain "not what was confirmed before the restart"
+with_state status
+refuse_out "completes it"
+# Nothing waits: after a flush a ban is told to load what was applied, not what is in the files.
+nft flush ruleset
+with_state ban 192.0.2.7
+expect_status 1
+expect_err "\`rolewall boot $with_dir\` loads generation 2 again"
+
 # A first apply that waits leaves nothing behind.
 rm -r "$state"
 nft flush ruleset

@@ -108,6 +108,21 @@ rolewall diff HEAD
 expect_status 2
 expect_err "its commit is not in this repository itself"
 cd ../repo || exit 99
+git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m loose
+object=$(git rev-parse HEAD)
+object=.git/objects/$(echo "$object" | cut -c1-2)/$(echo "$object" | cut -c3-)
+mv "$object" ../object
+ln -s "$PWD/../object" "$object"
+rolewall diff HEAD
+expect_status 2
+expect_err "a link, which is not followed"
+rm "$object"
+mkfifo "$object"
+rolewall diff HEAD
+expect_status 2
+expect_err "no regular file"
+rm "$object"
+mv ../object "$object"
 mv .git/objects ../objects
 ln -s ../../objects .git/objects
 rolewall diff HEAD

@@ -156,6 +156,11 @@ if ip xfrm policy add dir in src 10.0.1.2/32 dst 10.0.1.1/32 action block 2>/dev
   expect_out "note: 1 IPsec policy is in force"
   rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:9' --format json
   expect_json 'd["remarks"][0].startswith("1 IPsec policy is in force")'
+  # A dump has them, wherever it is asked.
+  rolewall dump -o ipsec.json --state-dir "$scratch/state"
+  rolewall eval --ruleset ipsec.json 'udp 10.0.1.2:1000 > 10.0.1.1:53 in=eth0' --expect conditional
+  expect_status 0
+  expect_out "the IPsec policy 10.0.1.2 > 10.0.1.1, dir in: blocks it"
   ip xfrm policy flush
   kernel delivers received 10.0.1.2 10.0.1.1 53
 fi
@@ -171,6 +176,18 @@ if command -v iptables-legacy >/dev/null && iptables-legacy -A INPUT -p udp --dp
   expect_out "tables of iptables-legacy are in force (ip filter (1 rule))"
   rolewall dump -o now.json
   rolewall diff live now.json --state-dir "$scratch/state"
+  expect_out "tables of iptables-legacy are in force (ip filter (1 rule))"
+  # A dump says that they are there, wherever it is asked, and a comparison of two.
+  rolewall eval --ruleset now.json 'udp 10.0.1.2:1000 > 10.0.1.1:53 in=eth0'
+  expect_out "no table of iptables-legacy drops or translates it (ip filter (1 rule); what they say cannot be read)"
+  rolewall prove --ruleset now.json 'never udp any > self:53'
+  expect_out "tables of iptables-legacy are in force (ip filter (1 rule))"
+  mkdir lint
+  printf '[site]\nname = "s"\n[interfaces.p]\ndevice = "eth0"\n[hosts.h]\nrole = "r"\naddresses = ["10.0.1.1"]\ninterfaces = ["p"]\n' >lint/site.toml
+  printf 'role = "r"\n' >lint/r.toml
+  rolewall lint --ruleset now.json -p lint --host h
+  expect_err "tables of iptables-legacy are in force (ip filter (1 rule))"
+  rolewall diff now.json now.json
   expect_out "tables of iptables-legacy are in force (ip filter (1 rule))"
   iptables-legacy -F
 fi

@@ -133,3 +133,18 @@ with_state plan site --host web-01
 expect_status 0
 expect_out "the kernel has no bans or openings left, and the jumps to them go"
 refuse_out "made into another ruleset"
+
+# Disabled, and an apply after it is taken back: it is disabled as before.
+with_state disable
+expect_status 0
+admit 8111
+apply --confirm 1h
+expect_status 0
+with_state rollback
+expect_status 0
+expect_out "rolled back: table inet rolewall was removed: none was in force before"
+with_state status
+expect_out "nothing: disabled at"
+refuse_out "nothing yet"
+with_state history
+refuse_out "as before the first apply"

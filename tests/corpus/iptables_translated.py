@@ -15,9 +15,10 @@ import sys
 import tempfile
 
 SKIPPED = 77
-QUESTIONS = 60  # of each dump
-DEVICES = [("eth0", "192.0.2.1/24"), ("eth1", "10.0.0.1/24"), ("eth0", "2001:db8::1/64")]
+QUESTIONS = 400 if os.environ.get("ROLEWALL_LONG_TESTS") else 60  # of each dump
+DEVICES = [("eth0", "192.0.2.1/24"), ("eth1", "10.0.0.1/24"), ("eth0", "2001:db8::1/64"), ("eth1", "2001:db8:1::1/64")]
 OPEN = {"undecided", "conditional"}
+MOST_NAMED = 6  # of the devices that a dump's rules name, which are made for it
 
 
 def run(words, text=None):
@@ -31,6 +32,30 @@ def set_up():
         run(["ip", "link", "set", name, "up"])
     for name, address in DEVICES:
         run(["ip", "address", "add", address, "dev", name] + (["nodad"] if ":" in address else []))
+    run(["ip", "route", "add", "default", "via", "10.0.0.2"])
+    run(["ip", "-6", "route", "add", "default", "via", "2001:db8:1::2"])
+    run(["sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])
+
+
+class NamedDevices:
+    """Those that the rules name, each with a network of its own, while one dump is asked."""
+
+    def __init__(self, rules):
+        named = {name for name in re.findall(r" -[io] ([\w.-]{1,15})(?= )", rules) if not name.startswith("-")}
+        self.names = sorted(named - {"lo", "eth0", "eth1"})[:MOST_NAMED]
+
+    def __enter__(self):
+        for number, name in enumerate(self.names):
+            run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"far-{number}"])
+            run(["ip", "link", "set", f"far-{number}", "up"])
+            run(["ip", "address", "add", f"10.66.{number}.1/24", "dev", name])
+            run(["ip", "address", "add", f"2001:db8:66:{number}::1/64", "dev", name, "nodad"])
+            run(["ip", "link", "set", name, "up"])
+        return self.names
+
+    def __exit__(self, *_):
+        for name in self.names:
+            run(["ip", "link", "delete", name])
 
 
 def is_host(text):
@@ -39,19 +64,27 @@ def is_host(text):
     return max(octets) < 256 and 0 < octets[0] < 224 and octets[0] != 127
 
 
-def questions(rules, ipv6, seed):
-    """About what the rules name: sources, ports, states; to this host."""
+def questions(rules, devices, ipv6, seed):
+    """About what the rules name: sources, ports, states, devices; to this host and through it."""
     draw = random.Random(seed)
     ports = re.findall(r"(?:port|ports) ([0-9]+)", rules) or ["22"]
     sources = [text for text in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", rules) if is_host(text)]
     sources = [text for text in sources if text not in ("192.0.2.1", "10.0.0.1")]
+    behind = [f"2001:db8:66:{n}::7" if ipv6 else f"10.66.{n}.7" for n in range(len(devices))]
     for _ in range(QUESTIONS):
+        forwarded = draw.random() < 0.4
         source = f"2001:db8::{draw.randint(2, 99):x}" if ipv6 else draw.choice(
             sources + ["192.0.2.9", "10.0.0.5", "203.0.113.5"])
-        to = "[2001:db8::1]" if ipv6 else draw.choice(["192.0.2.1", "10.0.0.1"])
+        if forwarded:
+            to = draw.choice(behind + (["2001:db8:1::9", "2001:db8:9::9"] if ipv6 else sources[:20] + ["198.51.100.9"]))
+        else:
+            to = "2001:db8::1" if ipv6 else draw.choice(["192.0.2.1", "10.0.0.1"])
+        if to == source:
+            continue
+        to = f"[{to}]" if ipv6 else to
         state = draw.choice(["", "", " state=new", " state=established", " state=invalid"])
         yield (f"{draw.choice(['tcp', 'tcp', 'udp'])} {source} > {to}:{draw.choice(ports)} "
-               f"in={draw.choice(['eth0', 'eth1'])}{state}")
+               f"in={draw.choice(['eth0', 'eth1', *devices])}{' at=self' if forwarded else ''}{state}")
 
 
 def verdicts(program, dump, asked):
@@ -69,9 +102,14 @@ def verdicts(program, dump, asked):
 
 def compare(program, dump):
     """How many were asked, how many are open on a side, and what differs; none: not translated."""
+    rules = dump.read_text(encoding="utf-8", errors="replace")
+    with NamedDevices(rules) as devices:
+        return compare_with(devices, program, dump, rules)
+
+
+def compare_with(devices, program, dump, rules):
     ipv6 = ".v6." in dump.name
     iptables = "ip6tables" if ipv6 else "iptables"
-    rules = dump.read_text(encoding="utf-8", errors="replace")
     loaded = []
     for translated in [False, True]:
         run(["nft", "flush", "ruleset"])
@@ -83,7 +121,7 @@ def compare(program, dump):
         if status != 0:
             return None
         loaded.append(run([program, "dump"]).stdout)
-    asked = list(questions(rules, ipv6, dump.name))
+    asked = list(questions(rules, devices, ipv6, dump.name))
     pairs = list(zip(asked, *[verdicts(program, text, asked) for text in loaded]))
     unsettled = [pair for pair in pairs if OPEN & set(pair[1:])]
     return len(pairs), len(unsettled), [pair for pair in pairs

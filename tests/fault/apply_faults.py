@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Every system call of an apply of a 1,000-rule change fails, then kills the process, in turn.
+"""Every system call of an apply of a change of many rules fails, then kills the process, in turn.
 
 After each the kernel must hold exactly the old or the new ruleset, the state directory must be
 readable, and the next apply must succeed. By strace's injection, in namespaces of our own.
 
-usage: apply_faults.py ROLEWALL RULES_DIR [--all | --points N]
+usage: apply_faults.py ROLEWALL RULES_DIR [--all | --points N] [--rules N]
 """
 import argparse
 import collections
@@ -16,7 +16,6 @@ import sys
 import tempfile
 
 SKIPPED = 77
-RULES = 1000
 # What each call may fail with; of the others, EPERM.
 ERRORS = {
     "EINTR": {"read", "write", "pread64", "pwrite64", "openat", "poll", "flock", "recvmsg",
@@ -34,7 +33,7 @@ LEFT_OUT = {"execve", "exit_group", "exit", "rt_sigreturn", "arch_prctl", "set_t
 NAMESPACES = (["-rnpf", "--mount-proc"], ["-rn"])
 
 
-def site(folder, source):
+def site(folder, source, rules):
     os.makedirs(folder)
     with open(f"{folder}/site.toml", "w", encoding="utf-8") as file:
         file.write(
@@ -42,20 +41,20 @@ def site(folder, source):
             '[hosts.srv]\nrole = "server"\naddresses = ["10.0.2.10"]\n')
     with open(f"{folder}/server.toml", "w", encoding="utf-8") as file:
         file.write('role = "server"\n')
-        for rule in range(RULES):
+        for rule in range(rules):
             file.write(f'[[inbound]]\nid = "r{rule}"\nservice = "tcp/{2000 + rule}"\n'
                        f'from = "{source}"\n')
 
 
 class Bench:
-    def __init__(self, program, rules, folder):
+    def __init__(self, program, rules, folder, count):
         self.program = program
         self.folder = folder
         self.state = f"{folder}/state"
         self.environment = dict(os.environ, ROLEWALL_RULES_DIR=rules)
         self.environment.pop("SSH_CONNECTION", None)
-        site(f"{folder}/old", "old")
-        site(f"{folder}/new", "new")
+        site(f"{folder}/old", "old", count)
+        site(f"{folder}/new", "new", count)
         self.rulesets = {}
 
     def apply(self, which, *before):
@@ -115,7 +114,7 @@ def points_of(calls, kill):
 def run(arguments):
     folder = tempfile.mkdtemp(prefix="rolewall-fault-")
     try:
-        bench = Bench(arguments.program, arguments.rules, folder)
+        bench = Bench(arguments.program, arguments.rules_dir, folder, arguments.rules)
         for which in ("new", "old"):
             bench.must_apply(which, "the beginning")
             bench.rulesets[which] = bench.live()
@@ -146,11 +145,14 @@ def run(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    parser.add_argument("rules")
+    parser.add_argument("rules_dir")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--points", type=int, default=60, help="of each kind, evenly spaced")
+    parser.add_argument("--rules", type=int, default=1000, help="that the change is of; --all: 1000")
     arguments = parser.parse_args()
     arguments.all = arguments.all or os.environ.get("ROLEWALL_LONG_TESTS") == "1"
+    if arguments.all:
+        arguments.rules = 1000
     for tool in ("strace", "nft", "unshare"):
         if shutil.which(tool) is None:
             print(f"skipped: no {tool}")

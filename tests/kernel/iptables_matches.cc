@@ -126,7 +126,7 @@ std::string IptablesWriter::header_match(const Place& at) {
       return addrtype_match(at);
     default:
       return " -m pkttype " + inverted() + "--pkt-type " +
-             pick({"unicast", "broadcast", "multicast"});
+             pick({"unicast", "broadcast", "multicast", "otherhost"});
   }
 }
 
@@ -137,7 +137,7 @@ std::string IptablesWriter::payload_match() {
                  "\"4=0:0xffff\"", "\"40>>16&0xffff=22,53:443\"", "\"0>>22&0x3c@12>>26&0x3c@0=0\"",
                  "\"6&0xff=6&&0>>22&0x3c@12&0xff0000=0x20000\"", "\"0<<8>>28=1:15\"", "\"2000=0\"",
                  "\"0>>22&0x3c@4=0,5:0xffffffff&&8&0xff=6\"", "\"0&0xffff@0=0:0xffffffff\"",
-                 "\"0>>32=0\"", "\"20=0:5,7,9:0xffffffff\""});
+                 "\"0>>31=0\"", "\"20=0:5,7,9:0xffffffff\""});
   }
   return " -m string --algo " + pick({"bm", "kmp"}) + " " + inverted() +
          pick({"--string a", "--string hello --icase", "--hex-string \"|0000|\"",
@@ -160,7 +160,8 @@ std::string IptablesWriter::addrtype_match(const Place& at) {
           : pick({"--dst-type LOCAL", "--dst-type MULTICAST", "--dst-type UNICAST",
                   "--src-type LOCAL", "--dst-type BROADCAST", "--src-type UNICAST,MULTICAST",
                   "--src-type PROHIBIT", "--dst-type UNREACHABLE,PROHIBIT", "--src-type UNSPEC",
-                  "--dst-type BLACKHOLE", "--src-type BROADCAST", "--dst-type ANYCAST,LOCAL"});
+                  "--dst-type BLACKHOLE", "--src-type BROADCAST", "--dst-type ANYCAST,LOCAL",
+                  "--src-type THROW,NAT,XRESOLVE", "--dst-type UNICAST,BROADCAST,UNREACHABLE"});
   return " -m addrtype " + inverted() + type + limited_to_device(at);
 }
 
@@ -185,7 +186,7 @@ std::string IptablesWriter::ipv6_match() {
                    "--rt-type 0 --rt-0-res", "--rt-type 0 --rt-0-addrs 2001:db8:9:1::5",
                    "--rt-type 0 --rt-0-addrs 2001:db8:9:1::5 --rt-0-not-strict",
                    "--rt-segsleft 2:255", "! --rt-segsleft 0", "--rt-type 4", "--rt-len 8",
-                   "! --rt-type 2 --rt-len 8",
+                   "! --rt-type 2 --rt-len 8", "! --rt-len 24",
                    "--rt-type 0 --rt-0-addrs 2001:db8:9:1::5,2001:db8:9::1",
                    "--rt-type 0 --rt-0-addrs 2001:db8:9::1,2001:db8:9:1::5 --rt-0-not-strict"});
     default:
@@ -220,7 +221,7 @@ std::string IptablesWriter::flow_match() {
       return " -m connlabel " + inverted() + "--label " + pick({"1", "2", "127"}) +
              pick({"", " --set"});
     case 8:
-      return " -m helper " + inverted() + "--helper " + pick({"ftp", "sip", "irc"});
+      return " -m helper " + inverted() + "--helper " + pick({"ftp", "sip", "irc", "\"\""});
     default:
       return " -m connlimit " +
              pick({"--connlimit-above 0", "--connlimit-upto 1", "--connlimit-above 1",
@@ -246,6 +247,8 @@ std::string IptablesWriter::conntrack_match() {
                "--ctrepldstport 1024:65535",
                "--ctreplsrcport 22",
                "! --ctreplsrcport 80:443",
+               "! --ctorigsrcport 1024:65535",
+               "! --ctrepldstport 40000 --ctreplsrcport 0:1023",
                "--ctorigsrcport 40000",
                "! --ctorigdstport 443",
                "--ctstatus NONE",
@@ -282,22 +285,24 @@ std::string IptablesWriter::host_match(const Place& at) {
                                      "--gid-owner 1-1000", "--uid-owner 0 ! --gid-owner 0"})
                          : "";
     case 3:
-      if (at.is("PREROUTING") || at.is("INPUT"))
-        return " -m devgroup " + inverted() + "--src-group " + pick({"0", "1", "0x0/0xf"});
-      return at.leaves() ? " -m devgroup " + inverted() + "--dst-group " + pick({"0", "1"}) : "";
+      return devgroup_match(at);
     case 4:
       return physdev_match(at);
     case 5:
       return at.is("PREROUTING") && (at.table == "raw" || at.table == "mangle")
                  ? " -m rpfilter" +
-                       pick({"", " --loose", " --invert", " --accept-local", " --validmark"})
+                       pick({"", " --loose", " --invert", " --accept-local", " --validmark",
+                             " --loose --invert", " --loose --accept-local --invert",
+                             " --accept-local --invert"})
                  : "";
     case 6:
       return at.is("PREROUTING") || at.is("INPUT")
-                 ? " -m socket" + pick({"", " --transparent", " --nowildcard", " --restore-skmark"})
+                 ? " -m socket" + pick({"", " --transparent", " --nowildcard", " --restore-skmark",
+                                        " --transparent --nowildcard --restore-skmark"})
                  : "";
     case 7:
       if (at.is("PREROUTING") || at.is("INPUT")) return " -m policy --dir in" + transforms();
+      if (at.passes()) return " -m policy --dir " + pick({"in", "out"}) + transforms();
       return at.leaves() ? " -m policy --dir out" + transforms() : "";
     case 8:
       return " -m time " + pick({"--timestart 08:00 --timestop 20:00", "--monthdays 31",
@@ -310,11 +315,15 @@ std::string IptablesWriter::host_match(const Place& at) {
                                  "--datestart 2020-01-01 --datestop 2021-06-30T12:00:00",
                                  "--weekdays Fri --kerneltz"});
     case 9:
-      return " -m cpu --cpu " + pick({"0", "1"});
+      return " -m cpu " + inverted() + "--cpu " + pick({"0", "1", "4294967295"});
     case 10:
-      return v6_ ? "" : " -m realm " + inverted() + "--realm " + pick({"0", "1", "0x0/0xff"});
+      return v6_ || at.is("PREROUTING") || at.hook.empty()
+                 ? ""
+                 : " -m realm " + inverted() + "--realm " + pick({"0", "1", "0x0/0xff"});
     case 11:
-      return at.leaves() ? " -m cgroup " + inverted() + pick({"--cgroup 1", "--path /"}) : "";
+      return at.leaves() || at.is("INPUT")
+                 ? " -m cgroup " + inverted() + pick({"--cgroup 1", "--cgroup 0", "--path /"})
+                 : "";
     case 12:
       return v6_ && (at.arrives()) ? " -m eui64" : "";
     case 13:
@@ -324,12 +333,22 @@ std::string IptablesWriter::host_match(const Place& at) {
   }
 }
 
+std::string IptablesWriter::devgroup_match(const Place& at) {
+  const std::string from =
+      inverted() + "--src-group " + pick({"0", "1", "0x0/0xf", "0xffffffff", "0/0"});
+  const std::string to = inverted() + "--dst-group " + pick({"0", "1", "0x0/0xf", "0xffffffff"});
+  if (at.is("PREROUTING") || at.is("INPUT")) return " -m devgroup " + from;
+  if (at.leaves()) return " -m devgroup " + to;
+  return at.passes() ? " -m devgroup " + pick({from, to, from + " " + to}) : "";
+}
+
 // What asks for a way out stands where there is one.
 std::string IptablesWriter::physdev_match(const Place& at) {
   const std::string in = pick({"--physdev-in eth0", "--physdev-is-in", "--physdev-in port0",
                                "--physdev-in port+", "--physdev-is-in --physdev-in port0"});
   if (at.is("PREROUTING") || at.is("INPUT")) return " -m physdev " + inverted(50) + in;
-  if (!at.is("FORWARD")) return "";
+  if (at.is("OUTPUT")) return " -m physdev " + inverted(50) + in;
+  if (!at.passes() && !at.leaves()) return "";
   const std::string out = pick({"--physdev-is-bridged", "--physdev-is-out --physdev-is-bridged",
                                 "--physdev-out eth1 --physdev-is-bridged", "--physdev-is-in"});
   return " -m physdev " + inverted(50) + (random_.percent(30) ? in : out);
@@ -339,6 +358,9 @@ std::string IptablesWriter::transforms() {
   return pick({" --pol none", " --pol ipsec", " --pol ipsec --reqid 5", " --pol ipsec --spi 0x7",
                " --pol ipsec --proto esp --mode tunnel --tunnel-src " + tunnel_end() +
                    " --tunnel-dst " + tunnel_end(),
+               " --pol ipsec ! --proto ah ! --mode transport ! --spi 5",
+               " --pol ipsec --mode tunnel ! --tunnel-src " + tunnel_end() + " ! --tunnel-dst " +
+                   tunnel_end(),
                " --pol ipsec --strict --proto esp ! --reqid 7 --next --proto ah --mode transport"});
 }
 std::string IptablesWriter::sides(unsigned dimensions) {
@@ -381,10 +403,12 @@ std::string IptablesWriter::set_match() {
   if (kind.has_networks && random_.percent(15)) text += " --return-nomatch";
   if (counts && random_.percent(80)) {
     text += pick({" --packets-gt 3", " --packets-lt 2", " --packets-eq 4", " ! --packets-eq 4",
-                  " --bytes-gt 300", " --bytes-lt 200 --packets-gt 1", " ! --bytes-eq 100"});
+                  " --bytes-gt 300", " --bytes-lt 200 --packets-gt 1", " ! --bytes-eq 100",
+                  " --bytes-eq 150", " --packets-lt 0", " --packets-gt 18446744073709551615"});
   }
   if (counts && random_.percent(15)) {
-    text += pick({" ! --update-counters", " ! --update-subcounters", " --update-counters"});
+    text += pick({" ! --update-counters", " ! --update-subcounters", " --update-counters",
+                  " --update-subcounters"});
   }
   return text;
 }
@@ -393,11 +417,13 @@ std::string IptablesWriter::hashlimit_match() {
   const std::string name =
       random_.percent(80) ? std::to_string(++names_) : std::to_string(random_.below(names_ + 1));
   std::string text =
-      " -m hashlimit --hashlimit-name h" + name + " --hashlimit-mode " +
-      pick({"srcip", "dstip,dstport", "srcip,srcport", "srcip,dstip,srcport,dstport", "dstport"}) +
+      " -m hashlimit --hashlimit-name h" + name +
+      pick({" --hashlimit-mode srcip", " --hashlimit-mode dstip,dstport",
+            " --hashlimit-mode srcip,srcport", " --hashlimit-mode srcip,dstip,srcport,dstport",
+            " --hashlimit-mode dstport", ""}) +
       " " +
       pick({"--hashlimit-above 1/hour", "--hashlimit-upto 2/hour --hashlimit-burst 1",
-            "--hashlimit-above 1/hour --hashlimit-burst 2", "--hashlimit-upto 1/day",
+            "--hashlimit-above 1/hour --hashlimit-burst 2", "--hashlimit-upto 4/hour",
             "--hashlimit-upto 3/min --hashlimit-burst 2", "--hashlimit-above 1kb/s",
             "--hashlimit-upto 512b/s --hashlimit-burst 1mb",
             "--hashlimit-above 5/sec --hashlimit-rate-match",
@@ -423,18 +449,23 @@ std::string IptablesWriter::memory_match() {
     case 1:
       return hashlimit_match();
     case 2:
-      return fmt::format(" -m recent --name r{} ", random_.below(2)) + inverted() +
+      return pick({" -m recent --name r0 ", " -m recent --name r1 ", " -m recent "}) + inverted() +
              pick({"--set", "--rcheck", "--update --seconds 60", "--remove",
-                   "--rcheck --hitcount 2", "--update --seconds 60 --reap", "--rcheck --rttl"}) +
-             (random_.percent(10) ? (v6_ ? " --mask ffff:ffff:ffff::" : " --mask 255.255.0.0")
+                   "--rcheck --hitcount 2", "--update --seconds 60 --reap", "--rcheck --rttl",
+                   "--update --hitcount 1", "--rcheck --hitcount 20", "--update --rttl",
+                   "--rcheck --seconds 4294967", "--update --seconds 3600 --hitcount 3 --rttl"}) +
+             (random_.percent(10) ? pick({v6_ ? " --mask ffff:ffff:ffff::" : " --mask 255.255.0.0",
+                                          v6_ ? " --mask ::" : " --mask 0.0.0.0"})
                                   : "") +
              pick({"", " --rdest", " --rsource"});
     case 3:
-      return " -m quota " + inverted() + "--quota " + pick({"50", "100", "300", "1200", "0"});
+      return " -m quota " + inverted() + "--quota " +
+             pick({"50", "100", "300", "1200", "0", "18446744073709551615"});
     case 4:
       return " -m statistic --mode nth " + inverted() +
              pick({"--every 2 --packet 0", "--every 2 --packet 1", "--every 3 --packet 0",
-                   "--every 1 --packet 0", "--every 4 --packet 3", "--every 3 --packet 1"});
+                   "--every 1 --packet 0", "--every 4 --packet 3", "--every 3 --packet 1",
+                   "--every 4294967295 --packet 0"});
     default:
       return " -m statistic --mode random " + inverted() + "--probability " +
              pick({"0.5", "0", "1"});

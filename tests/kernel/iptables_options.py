@@ -2,8 +2,8 @@
 """iptables_options.py RULES-PROGRAM: which options of iptables' matches and targets the random rules have.
 
 What `iptables -m X --help` (`-j X --help`) tells of each match and target that rolewall models is compared with the rules
-that iptables_rules.cc writes: an option that stands in none of them must be named below, with the reason. So an option
-that a new iptables brings shows up, and one that the generator forgets.
+that iptables_rules.cc writes: an option that stands in none of them, or that may be negated and never is, must be named
+below, with the reason. So an option that a new iptables brings shows up, and one that the generator forgets.
 """
 
 import re
@@ -43,19 +43,27 @@ def run(command):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def options_in(text):
-    return set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", text)) - {"--help"}
+def options_of(rule):
+    """Of a rule, or of what `--help` says: `--option`, and `! --option` where it is negated."""
+    found = re.findall(r"(?<![\w-])(! )?(--[a-z][a-z0-9-]*)", rule)
+    return {negation + option for negation, option in found}
+
+
+def options_told(text):
+    """What `--help` says of one that may be negated: `[!] --option`, `[! --option]`."""
+    both = set(re.findall(r"\[!\]? ?(--[a-z][a-z0-9-]*)", text))
+    return {option.removeprefix("! ") for option in options_of(text)} | {"! " + option for option in both}
 
 
 def told(flag, name):
-    """What `--help` says beyond the options of every rule, or None where there is no such match or target."""
+    """The options beyond those of every rule, or None where there is no such match or target."""
     program = "ip6tables-nft" if name in IPV6_ALONE else "iptables-nft"
     answer = run([program, flag, name, "--help"])
     if answer.returncode != 0:
         return None
     usual = run([program, "--help"]).stdout
     assert answer.stdout.startswith(usual[:200])
-    return {option for option in options_in(answer.stdout[len(usual) :]) if option.startswith("--")}
+    return options_told(answer.stdout[len(usual) :]) - {"--help"}
 
 
 def written(program):
@@ -67,7 +75,7 @@ def written(program):
         for part in re.split(r" (?=-[mj] )", line):
             words = part.split()
             if words[0] in ("-m", "-j"):
-                found.setdefault(words[1], set()).update(options_in(part))
+                found.setdefault(words[1], set()).update(options_of(part))
     return found
 
 
@@ -92,7 +100,9 @@ def main():
                 continue
             for option in sorted(options):
                 count += 1
-                if SAME_AS.get(option, option) in has or option in has:
+                negation = "! " if option.startswith("! ") else ""
+                plain = option.removeprefix("! ")
+                if negation + SAME_AS.get(plain, plain) in has or option in has:
                     continue
                 if idle.pop((name, option), None) is None:
                     missing.append(f"{flag} {name} {option}")

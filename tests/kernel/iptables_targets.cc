@@ -34,6 +34,12 @@ std::string IptablesWriter::nat_target(const Place& at) {
                            : to);
       default:
         if (with_ports && random_.percent(15)) return " -j DNAT --to-destination :8080";
+        if (with_ports && random_.percent(15)) {
+          return " -j DNAT --to-destination " +
+                 (v6_ ? pick({"[2001:db8:9:1::5-2001:db8:9:1::9]:22", "[2001:db8:9:1::5]:65535"})
+                      : pick(
+                            {"10.9.1.5-10.9.1.9:22", "10.9.1.5-10.9.1.6:80-90", "10.9.1.5:65535"}));
+        }
         return " -j DNAT --to-destination " + to + pick({"", " --persistent", " --random"});
     }
   }
@@ -41,7 +47,7 @@ std::string IptablesWriter::nat_target(const Place& at) {
   const std::string with_range =
       single + pick({":1024-2000", ":22", ":40000", ":30000-40000 --random", ":0-65535"});
   const std::string source = with_ports && random_.percent(25) ? with_range : to + drawn;
-  if (at.is("INPUT")) return " -j SNAT --to-source " + source;
+  if (at.is("INPUT")) return random_.percent(25) ? netmap : " -j SNAT --to-source " + source;
   if (!at.is("POSTROUTING")) return " -j ACCEPT";
   switch (random_.below(3)) {
     case 0:
@@ -56,24 +62,53 @@ std::string IptablesWriter::nat_target(const Place& at) {
   }
 }
 
+std::string IptablesWriter::mark_target() {
+  if (tracks_ && random_.percent(33)) {
+    return " -j CONNMARK " +
+           pick({"--set-mark 7", "--save-mark", "--restore-mark", "--set-xmark 0x10/0xff",
+                 "--save-mark --nfmask 0xf --ctmask 0xf0", "--and-mark 0xf", "--or-mark 1",
+                 "--xor-mark 3", "--save-mark --mask 0xff",
+                 "--set-xmark 0x1/0xff --left-shift-mark 4",
+                 "--restore-mark --nfmask 0xff --ctmask 0xff00 --right-shift-mark 8",
+                 "--set-xmark 0xffffffff/0xffffffff --left-shift-mark 31"});
+  }
+  return " -j MARK " +
+         pick({"--set-mark 5", "--set-xmark 0x10/0xf0", "--or-mark 1", "--and-mark 0xf",
+               "--xor-mark 0x3", "--set-mark 0x5/0xf", "--set-xmark 0x0/0x0", "--and-mark 0x0",
+               "--set-xmark 0xffffffff/0xff", "--set-mark 0x16/0x6"});
+}
+
+// REQUIRES: the rule asks for SYNs.
+std::string IptablesWriter::segment_size(const Place& at) {
+  if (!at.passes() && !at.leaves()) return " -j TCPMSS --set-mss 1200";
+  return " -j TCPMSS " +
+         pick({"--set-mss 900", "--clamp-mss-to-pmtu", "--set-mss 1", "--set-mss 65495"});
+}
+
+// As kube-proxy marks in `nat`, and many clamp in `filter`.
+std::string IptablesWriter::usual_target(const Place& at) {
+  if (protocol_ == "tcp" && syn_) return segment_size(at);
+  switch (random_.weighted({60, 10, 8, 8, 8})) {
+    case 0:
+      return mark_target();
+    case 1:
+      return at.leaves() || at.passes() ? " -j CLASSIFY --set-class 1:7" : " -j TRACE";
+    case 2:
+      return " -j TEE --gateway " + std::string(v6_ ? "fec0::1" : "169.254.0.9");
+    case 3:
+      return " -j NFQUEUE --queue-num 65535" + pick({"", " --queue-bypass"});
+    default:
+      if (protocol_ != "tcp" || !tracks_ || (!at.is("INPUT") && !at.passes())) return " -j TRACE";
+      return std::string(" -j SYNPROXY --mss 1460");
+  }
+}
+
 std::string IptablesWriter::mangle_target(const Place& at) {
   switch (random_.below(12)) {
     case 0:
     case 1:
-      return " -j MARK " +
-             pick({"--set-mark 5", "--set-xmark 0x10/0xf0", "--or-mark 1", "--and-mark 0xf",
-                   "--xor-mark 0x3", "--set-mark 0x5/0xf", "--set-xmark 0x0/0x0", "--and-mark 0x0",
-                   "--set-xmark 0xffffffff/0xff", "--set-mark 0x16/0x6"});
     case 2:
-      return tracks_
-                 ? " -j CONNMARK " +
-                       pick({"--set-mark 7", "--save-mark", "--restore-mark",
-                             "--set-xmark 0x10/0xff", "--save-mark --nfmask 0xf --ctmask 0xf0",
-                             "--and-mark 0xf", "--or-mark 1", "--xor-mark 3",
-                             "--save-mark --mask 0xff", "--set-xmark 0x1/0xff --left-shift-mark 4",
-                             "--restore-mark --nfmask 0xff --ctmask 0xff00 "
-                             "--right-shift-mark 8"})
-                 : " -j MARK --set-mark 5";
+      return mark_target();
     case 3:
       return " -j DSCP " + pick({"--set-dscp 0x08", "--set-dscp 0x00", "--set-dscp-class EF",
                                  "--set-dscp 0x3f", "--set-dscp-class AF41"});
@@ -88,12 +123,7 @@ std::string IptablesWriter::mangle_target(const Place& at) {
                  : " -j TTL " + pick({"--ttl-set 9", "--ttl-inc 5", "--ttl-dec 1", "--ttl-inc 255",
                                       "--ttl-dec 255", "--ttl-set 255", "--ttl-set 1"});
     case 6:
-      return protocol_ == "tcp" && syn_
-                 ? " -j TCPMSS " + std::string(at.is("FORWARD") || at.leaves()
-                                                   ? pick({"--set-mss 900", "--clamp-mss-to-pmtu",
-                                                           "--set-mss 1", "--set-mss 65495"})
-                                                   : "--set-mss 1200")
-                 : " -j MARK --set-mark 6";
+      return protocol_ == "tcp" && syn_ ? segment_size(at) : " -j MARK --set-mark 6";
     case 7:
       return protocol_ == "tcp" ? " -j TCPOPTSTRIP --strip-options " +
                                       pick({"2", "4,8", "3", "mss,wscale,timestamp", "253",
@@ -142,6 +172,7 @@ std::string IptablesWriter::target(const Place& at) {
   if (random_.percent(12)) {
     return note();
   }
+  if (random_.percent(6)) return usual_target(at);
   if (at.table == "nat")
     return random_.percent(70) ? nat_target(at) : pick({" -j ACCEPT", " -j RETURN"});
   if (at.table == "mangle") return mangle_target(at);

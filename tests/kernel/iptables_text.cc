@@ -17,7 +17,7 @@ IptablesText::Table IptablesWriter::write(const std::string& name) {
   const std::vector<std::string> hooks = hooks_of(name);
   called_from_ = random_.percent(50) ? random_.of(hooks) : "";
   for (const std::string& hook : hooks) {
-    const bool drops = (name == "filter" || name == "security") && random_.percent(25);
+    const bool drops = random_.percent(name == "filter" || name == "security" ? 25 : 3);
     IptablesText::Chain chain{hook, drops ? "DROP" : "ACCEPT", {}};
     const bool calls = others > 0 && hook == called_from_;
     const std::uint32_t count = !calls && random_.percent(35) ? 0 : 1 + random_.below(5);
@@ -75,8 +75,11 @@ std::string IptablesWriter::base_match(const Place& at) {
     }
   }
   if (!v6_ && random_.percent(4)) text += pick({" -f", " ! -f"});
-  if (random_.percent(15) && !at.leaves()) text += fmt::format(" {}-i {}", inverted(), device());
-  if (random_.percent(15) && (at.leaves() || at.is("FORWARD"))) {
+  // A chain of a user may ask for a device that its packets have not.
+  if (random_.percent(15) && (!at.leaves() || at.is_of_user())) {
+    text += fmt::format(" {}-i {}", inverted(), device());
+  }
+  if (random_.percent(15) && (at.leaves() || at.passes() || at.is_of_user())) {
     text += fmt::format(" {}-o {}", inverted(), device());
   }
   if (protocol_.empty()) return text;
@@ -86,7 +89,7 @@ std::string IptablesWriter::base_match(const Place& at) {
     return text;
   }
   text += " -p " + protocol_;
-  if (at.table == "mangle" && protocol_ == "tcp" && random_.percent(30)) {
+  if (protocol_ == "tcp" && random_.percent(at.table == "mangle" ? 30 : 5)) {
     text += " -m tcp --tcp-flags SYN,RST SYN";
     syn_ = true;
   } else if (random_.percent(60)) {
@@ -97,11 +100,13 @@ std::string IptablesWriter::base_match(const Place& at) {
 }
 
 std::string IptablesWriter::rule(const Place& at) {
-  protocol_ = random_.of<const char*>(
-      {"tcp", "tcp", "tcp", "udp", "udp", "sctp", v6_ ? "icmpv6" : "icmp", "", "", "dccp", "esp",
-       v6_ ? "mobility-header" : "ah", "ah", "udplite", "47", v6_ ? "59" : "icmpv6"});
+  protocol_ = random_.of<const char*>({"tcp", "tcp", "tcp", "udp", "udp", "sctp",
+                                       v6_ ? "icmpv6" : "icmp", "", "", "dccp", "esp",
+                                       v6_ ? "mobility-header" : "ah", "ah", "udplite",
+                                       random_.percent(80) ? "47" : "255", v6_ ? "59" : "icmpv6"});
   syn_ = false;
   std::string text = "-A " + at.chain;
+  if (random_.percent(2)) text += pick({" -c 3 180", " -c 4294967296 18446744073709551615"});
   // What remembers shows that by the packets that come to it again: all, now and then.
   if (remembers_ && random_.percent(12)) {
     protocol_.clear();
@@ -109,7 +114,8 @@ std::string IptablesWriter::rule(const Place& at) {
     return text + memory_match() + target(at);
   }
   text += base_match(at);
-  for (std::uint32_t left = random_.weighted({25, 50, 25}); left > 0; --left) text += match(at);
+  for (std::uint32_t left = random_.weighted({25, 46, 22, 5, 2}); left > 0; --left)
+    text += match(at);
   if (marks_ && random_.percent(25)) {
     // What is left of two marks where the second has a mask, too.
     text += " -m mark " + inverted() + "--mark " +
@@ -157,13 +163,15 @@ std::string IptablesWriter::port_list() {
 }
 std::string IptablesWriter::range() {
   return v6_ ? pick({"2001:db8:9:1::5-2001:db8:9:1::77", "::1-2001:db8:9::1", "fe80::-fe80::ff",
-                     "2001:db8:9:1::5", "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"})
+                     "2001:db8:9:1::5", "::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                     "2001:db8:9:1::77-2001:db8:9:1::5"})
              : pick({"10.9.1.5-10.9.1.77", "192.0.2.1-192.0.2.130", "9.255.255.255-10.9.0.1",
-                     "10.9.1.5", "0.0.0.0-255.255.255.255", "127.255.255.255-128.0.0.1"});
+                     "10.9.1.5", "0.0.0.0-255.255.255.255", "127.255.255.255-128.0.0.1",
+                     "10.9.1.77-10.9.1.5"});
 }
 std::string IptablesWriter::states() {
   return pick({"NEW", "ESTABLISHED,RELATED", "INVALID", "UNTRACKED", "NEW,UNTRACKED",
-               "RELATED,ESTABLISHED,NEW"});
+               "RELATED,ESTABLISHED,NEW", "INVALID,NEW,ESTABLISHED,RELATED,UNTRACKED"});
 }
 std::string IptablesWriter::mark() {
   return pick({"0x5", "0x10/0xf0", "0x0/0x1", "7", "0x0", "0x0/0x0", "0xffffffff", "0x5/0x1"});

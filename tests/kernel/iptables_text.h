@@ -1,4 +1,4 @@
-// Random rules of iptables, as iptables-restore reads them: of both families, in the four tables,
+// Random rules of iptables, as iptables-restore reads them: of both families, in the five tables,
 // with all matches and targets that iptables has an option for and this kernel may take. The same
 // seed gives the same text.
 #pragma once

@@ -31,6 +31,8 @@ class IptablesWriter {
     bool is(std::string_view name) const { return hook == name; }
     bool arrives() const { return is("PREROUTING") || is("INPUT") || is("FORWARD"); }
     bool leaves() const { return is("OUTPUT") || is("POSTROUTING"); }
+    bool passes() const { return is("FORWARD"); }
+    bool is_of_user() const { return chain != hook; }
   };
 
   static std::vector<std::string> hooks_of(const std::string& table);
@@ -63,6 +65,7 @@ class IptablesWriter {
   std::string flow_match();
   std::string conntrack_match();
   std::string host_match(const Place& at);
+  std::string devgroup_match(const Place& at);
   std::string physdev_match(const Place& at);
   std::string transforms();
   std::string tunnel_end() { return v6_ ? "2001:db8::/32" : "192.0.2.0/24"; }
@@ -73,6 +76,9 @@ class IptablesWriter {
 
   // What it does.
   std::string target(const Place& at);
+  std::string usual_target(const Place& at);  // those that may stand in any table
+  std::string mark_target();
+  std::string segment_size(const Place& at);
   std::string nat_target(const Place& at);
   std::string mangle_target(const Place& at);
   std::string raw_target();

@@ -324,7 +324,8 @@ Result<Answers> Trial::ask(const Question& question) {
   comparison_->remember(answers.seen);
   const eval::Options options{.keep_state = kept,
                               .now_ns = kept && timed_ ? now_ns : 0,
-                              .clock_error_ns = ages_ ? kUntilTheKernelLooksNs : 0};
+                              .clock_error_ns = ages_ ? kUntilTheKernelLooksNs : 0,
+                              .follows_back = false};
   const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
   eval::Outcomes outcomes;
   if (kept) {
@@ -336,7 +337,7 @@ Result<Answers> Trial::ask(const Question& question) {
   }
   answers.difference = difference(question, answers);
   if (!answers.difference.empty() && !answers.journey.conditions.empty()) {
-    if (!kept) outcomes = evaluator_->outcomes(packet, direction);
+    if (!kept) outcomes = evaluator_->outcomes(packet, direction, options);
     try_other_ways(question, std::move(outcomes), answers);
   }
   if (answers.difference.empty()) believe_not_confirmed(answers);

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "ruleset/expr.h"
+#include "xt_older_forms.h"
 
 namespace rolewall::kernel_judge {
 namespace {
@@ -148,6 +149,26 @@ Lowered hashlimit_1(const Bytes& info) {
   return lower;
 }
 
+// --- cgroup: a path in a room of its own; then the class alone ---
+
+Lowered cgroup_1(const Bytes& info) {
+  constexpr std::size_t kPath = 4096;
+  Bytes lower = resized(Bytes(info.begin(), info.begin() + 4), 4112);
+  if (info[0] != 0) {
+    copy_to(lower, 4, info, 4, 512);
+  } else {
+    copy_to(lower, 4 + kPath, info, 4, 4);
+  }
+  return lower;
+}
+Lowered cgroup_0(const Bytes& info) {
+  if (info[0] != 0) return std::nullopt;
+  Bytes lower(8);
+  copy_to(lower, 0, info, 4100, 4);
+  lower[4] = info[3];
+  return lower;
+}
+
 Lowered addrtype_0(const Bytes& info) {
   const auto flags = read_at<std::uint32_t>(info, 4);
   if ((flags & ~3U) != 0) return std::nullopt;
@@ -225,6 +246,10 @@ Lowered set_target_0(const Bytes& info) {
   set_sides_0(lower, 32, info, 4);
   return lower;
 }
+Lowered idletimer_0(const Bytes& info) {
+  if (info[32] != 0 || info[33] != 0) return std::nullopt;
+  return resized(info, 40);
+}
 Lowered tproxy_0(const Bytes& info) {
   Bytes lower(16);
   copy_to(lower, 0, info, 0, 12);
@@ -241,6 +266,8 @@ struct StepDown {
 };
 constexpr std::array kMatchSteps{
     StepDown{"addrtype", 1, 0, true, addrtype_0},
+    StepDown{"cgroup", 2, 1, false, cgroup_1},
+    StepDown{"cgroup", 1, 0, false, cgroup_0},
     StepDown{"conntrack", 3, 2, false, conntrack_2},
     StepDown{"conntrack", 2, 1, false, conntrack_1},
     StepDown{"hashlimit", 3, 2, false, hashlimit_2},
@@ -260,6 +287,7 @@ constexpr std::array kTargetSteps{
     StepDown{"CT", 1, 0, false, ct_0},
     StepDown{"DNAT", 2, 1, false, nat_1},
     StepDown{"DNAT", 1, 0, true, nat_0},
+    StepDown{"IDLETIMER", 1, 0, false, idletimer_0},
     StepDown{"NFQUEUE", 3, 2, false, queue_2},
     StepDown{"NFQUEUE", 2, 1, false, queue_1},
     StepDown{"NFQUEUE", 1, 0, false, queue_0},
@@ -291,6 +319,7 @@ void lower_revisions(ruleset::Ruleset& ruleset, Random& random) {
     const bool ipv4 = table.family == ruleset::Family::Ip;
     for (ruleset::Chain& chain : table.chains) {
       for (ruleset::Rule& rule : chain.rules) {
+        if (random.percent(50)) use_matches(rule, random);
         for (ruleset::Expr& expr : rule.exprs) {
           if (auto* match = std::get_if<ruleset::XtMatch>(&expr)) {
             lower_one(*match, kMatchSteps, ipv4, random);

@@ -1,5 +1,5 @@
-// What iptables has loaded, in payloads of earlier revisions, as older programs write them:
-// iptables itself writes the latest that the kernel has.
+// What iptables has loaded, in payloads of earlier revisions and in older forms (xt_older_forms.h),
+// as older programs write them: iptables itself writes the latest that the kernel has.
 #pragma once
 
 #include "random.h"

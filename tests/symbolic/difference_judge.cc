@@ -24,6 +24,7 @@
 #include "eval/eval.h"
 #include "found_values.h"
 #include "generator.h"
+#include "net/protocol.h"
 #include "options.h"
 #include "print/print.h"
 #include "random.h"
@@ -105,6 +106,30 @@ std::optional<DifferenceKind> difference_of(const Told& was, const Told& is) {
   return DifferenceKind::Rewritten;
 }
 
+// Of UDP, without options: the other end's answer. Its checksum is the same.
+std::optional<kernel_judge::Question> answer_of(const eval::Packet& packet, bool sent) {
+  const bool ipv6 = eval::is_ipv6(packet);
+  const std::size_t header = ipv6 ? 40 : 20;
+  const std::size_t address = ipv6 ? 16 : 4;
+  const std::size_t addresses = header - 2 * address;
+  if (packet.bytes.size() < header + 8 || (!ipv6 && packet.bytes[0] != 0x45)) return std::nullopt;
+  if (packet.bytes[ipv6 ? 6 : 9] != net::protocol::kUdp) return std::nullopt;
+  kernel_judge::Question answer;
+  answer.packet.ether_type = packet.ether_type;
+  answer.packet.bytes = packet.bytes;
+  const auto exchange = [&](std::size_t at, std::size_t size) {
+    const auto first = answer.packet.bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto second = first + static_cast<std::ptrdiff_t>(size);
+    std::swap_ranges(first, second, second);
+  };
+  exchange(addresses, address);
+  exchange(header, 2);
+  answer.outbound = !sent && packet.out_device.empty();
+  answer.packet.in_device = answer.outbound ? "" : packet.out_device;
+  answer.packet.out_device = sent ? "" : packet.in_device;
+  return answer;
+}
+
 class Pair {
  public:
   Pair(const ruleset::Ruleset& before, const ruleset::Ruleset& after, const ruleset::Host& host,
@@ -146,13 +171,25 @@ class Pair {
   bool is_compared() const { return difference_.unlike().empty(); }
   bool is_equal() const { return is_equal_ && is_compared(); }
 
-  // One packet after the other, which the rules remember. What is equal stays so.
+  // One packet after the other, each with its answer, which the rules remember. What is equal stays
+  // so.
   bool talk(const eval::Packet& packet, bool sent, const std::string& number) {
+    eval::Packet after;
+    if (!talk(packet, sent, number, after)) return false;
+    const auto answer = answer_of(after, sent);
+    return !answer || talk(answer->packet, answer->outbound, number + "'s answer", after);
+  }
+
+  bool talk(const eval::Packet& packet, bool sent, const std::string& number,
+            eval::Packet& passed) {
     eval::Options options;
     options.steps = false;
     options.keep_state = true;
     const auto fate = [&](eval::Evaluator& evaluator) {
-      return (sent ? evaluator.send(packet, options) : evaluator.arrive(packet, options)).fate();
+      const eval::Journey journey =
+          sent ? evaluator.send(packet, options) : evaluator.arrive(packet, options);
+      passed = journey.after;
+      return journey.fate();
     };
     const auto as_dropped = [](eval::Fate one) {
       return one == eval::Fate::Stack ? eval::Fate::Drop : one;
@@ -383,10 +420,13 @@ int run(const Arguments& arguments, const char* program) {
     const bool remembers = generated && seed % 3 == 0;
     ruleset::Ruleset before = generated ? random_rules(seed) : given.ruleset;
     const bool finds = generated && seed % 3 == 1;
+    const bool keeps = generated && seed % 3 == 2 && seed / 3 % 2 == 0;
     if (remembers) before = with_memory(std::move(before), seed);
     if (finds) before = with_found_values(std::move(before), seed);
+    if (keeps) before = with_kept(std::move(before), seed);
     const auto edited = remembers && seed % 2 == 0 ? edit_memory(before, seed)
                         : finds && seed % 2 == 0   ? edit_found_values(before, seed)
+                        : keeps                    ? edit_kept(before, seed)
                                                    : edit(before, seed);
     constexpr std::uint64_t kMostMisses = 1'000;  // of a ruleset without a rule
     if (!edited && ++misses > kMostMisses) break;

@@ -138,6 +138,7 @@ bool change_object(Table& table, Random& random) {
 }
 
 constexpr std::string_view kMemory = "known";
+constexpr std::string_view kWriter = "writer";
 
 Chain* filter_chain(Ruleset& ruleset, Random& random, Table** of = nullptr) {
   std::vector<std::pair<Table*, Chain*>> all;
@@ -240,6 +241,78 @@ std::optional<Edited> edit_memory(const Ruleset& ruleset, std::uint64_t seed) {
       if (verify(edited.ruleset)) return std::nullopt;
       return edited;
     }
+  }
+  return std::nullopt;
+}
+
+// Of UDP, in a chain of its own.
+Ruleset with_kept(Ruleset ruleset, std::uint64_t seed) {
+  constexpr Register kLoaded = 8;
+  Random random(seed * 37 + 11);
+  Table* table = nullptr;
+  Chain* chain = filter_chain(ruleset, random, &table);
+  if (chain == nullptr) return ruleset;
+  const std::uint32_t what = random.below(4);
+  Rule asks;
+  if (what == 0) {
+    asks.exprs = {Ct{CtKey::Mark, std::nullopt, kLoaded},
+                  Cmp{CmpOp::Eq, kLoaded, Value::host_u32(1)}};
+  } else {
+    const std::uint32_t state = random.percent(70) ? ct_state::kEstablished : ct_state::kNew;
+    asks.exprs = {Ct{CtKey::State, std::nullopt, kLoaded},
+                  Cmp{CmpOp::Eq, kLoaded, Value::host_u32(state)}};
+  }
+  asks.exprs.emplace_back(
+      ImmediateVerdict{{random.percent(40) ? VerdictCode::Drop : VerdictCode::Accept, "", 0}});
+  const bool is_asked = random.percent(85);
+  if (is_asked) chain->rules.insert(chain->rules.begin(), asks);
+  // Before conntrack, but for a mark.
+  const bool arrives = chain->base->hook != Hook::Output;
+  Chain& writer = table->chains.emplace_back();
+  writer.name = std::string(kWriter);
+  writer.base = BaseChain{ChainType::Filter,
+                          arrives ? Hook::Prerouting : Hook::Output,
+                          what == 0 ? -150 : -300,
+                          VerdictCode::Accept,
+                          {}};
+  Rule& writes = writer.rules.emplace_back();
+  writes.exprs = {Meta{MetaKey::L4Proto, kLoaded}, Cmp{CmpOp::Eq, kLoaded, Value::u8(17)}};
+  if (what == 1) {
+    writes.exprs.emplace_back(Notrack{});
+  } else {
+    Value value = Value::host_u32(1 + random.below(2));
+    if (what == 2) value.size = 2;
+    writes.exprs.emplace_back(Immediate{kLoaded, value});
+    writes.exprs.emplace_back(CtSet{what == 2 ? CtKey::Zone : CtKey::Mark, std::nullopt, kLoaded});
+  }
+  return ruleset;
+}
+
+std::optional<Edited> edit_kept(const Ruleset& ruleset, std::uint64_t seed) {
+  Random random(seed * 137 + 13);
+  Edited edited{ruleset, ""};
+  for (Table& table : edited.ruleset.tables) {
+    const auto writer = std::ranges::find(table.chains, kWriter, &Chain::name);
+    if (writer == table.chains.end()) continue;
+    ExprList& exprs = writer->rules.front().exprs;
+    switch (random.below(3)) {
+      case 0:
+        writer->rules.clear();
+        edited.what = "nothing is kept with connections";
+        break;
+      case 1:
+        std::get<Cmp>(exprs[1]).value = Value::u8(6);
+        edited.what = "it is kept of TCP";
+        break;
+      default:
+        for (Expr& expr : exprs) {
+          if (auto* value = std::get_if<Immediate>(&expr)) value->value.bytes[0] ^= 3;
+        }
+        edited.what = "another mark or zone is kept";
+        break;
+    }
+    if (edited.ruleset == ruleset || verify(edited.ruleset)) return std::nullopt;
+    return edited;
   }
   return std::nullopt;
 }

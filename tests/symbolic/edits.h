@@ -24,4 +24,9 @@ ruleset::Ruleset with_memory(ruleset::Ruleset ruleset, std::uint64_t seed);
 // fills the set, or where it stands, what the set holds at first, a new chain of a device.
 std::optional<Edited> edit_memory(const ruleset::Ruleset& ruleset, std::uint64_t seed);
 
+// The same with a rule that leaves something with connections (a mark, a zone, that they are not
+// tracked), and mostly one that asks for it; and an edit of the first.
+ruleset::Ruleset with_kept(ruleset::Ruleset ruleset, std::uint64_t seed);
+std::optional<Edited> edit_kept(const ruleset::Ruleset& ruleset, std::uint64_t seed);
+
 }  // namespace rolewall::symbolic

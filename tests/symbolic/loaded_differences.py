@@ -4,7 +4,8 @@
     loaded_differences.py ROLEWALL JUDGE RULES-PROGRAM [SEED COUNT] [--from FROM ...] [--edits N] [--packets N]
 
 What generated expressions have not: lists of recent and hashlimit, sets of ip_set and rules that
-change them, maps of objects, maps of translations. COUNT rulesets of each kind are loaded in a
+change them, maps of objects, maps of translations. A part of iptables' is judged in the payloads and
+forms of older iptables. COUNT rulesets of each kind are loaded in a
 network namespace of their own and dumped; what nft or iptables does not load is left out. Exits with
 77 where there are no namespaces. ROLEWALL_LONG_TESTS: 200 of each kind, with five edits each.
 """
@@ -24,6 +25,9 @@ ADDRESSES = ["192.0.2.10/24 dev eth0", "10.9.0.1/24 dev eth0", "10.9.1.1/24 dev 
 def rulesets(program: str, kind: str, seed: int, count: int) -> list[str]:
     done = subprocess.run([program, str(seed), str(count), kind], capture_output=True, text=True, check=True)
     return [text.split("\n", 1)[1] for text in done.stdout.split("# ruleset ")[1:]]
+
+
+OLDER = "# in earlier revisions\n"  # before rules that are to be judged so
 
 
 def loading(kind: str, text: str, sets: str, scratch: pathlib.Path) -> list[str]:
@@ -73,7 +77,9 @@ def main() -> int:
                 lines = ["ip link set lo up"]
                 lines += [f"ip link add {name} type ifb && ip link set {name} up" for name in DEVICES]
                 lines += [f"ip address add {address}" for address in ADDRESSES]
-                lines += loading(kind, text, sets, scratch) + [f"{options.rolewall} dump > {to}"]
+                lines += loading(kind, text, sets, scratch) + [f"{options.rolewall} dump > {scratch / 'dump.json'}"]
+                older = f"{options.rules} older {options.seed + number}" if text.startswith(OLDER) else "cat"
+                lines += [f"{older} <{scratch / 'dump.json'} >{to}"]
                 done = subprocess.run(["unshare", "-rn", "sh", "-ec", "\n".join(lines)], capture_output=True,
                                       text=True, timeout=120, check=False)
                 if done.returncode != 0:

@@ -155,6 +155,22 @@ TEST_CASE("disabled: the generation before; and behind an apply it is passed ove
   CHECK(in_force_before(events, 3) == 2U);
 }
 
+TEST_CASE("what was disabled stays so behind an apply that is taken back") {
+  std::vector<Event> events{applied({}, 1), event(EventKind::Disabled, 1, {})};
+  REQUIRE(disabled_by(events));
+  events.push_back(applied({}, 2, true));
+  CHECK_FALSE(disabled_by(events));
+  events.push_back(event(EventKind::Expired, 2, {}));
+  REQUIRE(disabled_by(events));
+  CHECK(disabled_by(events)->from == 1U);
+  CHECK_FALSE(disabled_by({applied({}, 1, true), event(EventKind::RolledBack, 1, {})}));
+  // The removal itself was taken back, and then all before it.
+  events = {applied({}, 1, true), event(EventKind::Disabled, 1, {}),
+            event(EventKind::RolledBack, {}, 1), event(EventKind::Expired, 1, {})};
+  CHECK_FALSE(disabled_by(events));
+  CHECK_FALSE(disabled_by({}));
+}
+
 TEST_CASE("a first apply that expires leaves nothing") {
   const std::vector<Event> events{applied({}, 1, true), event(EventKind::Expired, 1, {})};
   CHECK_FALSE(in_force_by(events));

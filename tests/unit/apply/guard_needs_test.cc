@@ -284,6 +284,52 @@ TEST_CASE("what a routing protocol and VRRP need is asked about where they keep 
   CHECK(ask(one, one, about).losses.empty());
 }
 
+Rule accepts_from(const char* id, std::string address, std::uint8_t protocol) {
+  return accepts(id, also({Payload{PayloadBase::Network, 12, 4, 0},
+                           Cmp{CmpOp::Eq, 0, Value(std::move(address))}},
+                          is_protocol(protocol)));
+}
+
+TEST_CASE("a neighbour that was heard is needed, whoever else is admitted") {
+  GuardFacts about = facts();
+  about.machine.routes->push_back({.to = prefix("203.0.113.0/24"),
+                                   .type = RouteType::Unicast,
+                                   .device = "eth0",
+                                   .gateway = {},
+                                   .table = 254});
+  about.routing.on_links = {{.name = "VRRP",
+                             .protocol = 112,
+                             .port = 0,
+                             .device = "eth0",
+                             .group = address("224.0.0.18"),
+                             .is_of_address = true}};
+  const Rule vrrp = accepts("r.vrrp", is_protocol(112));
+  const Table all = ours({ssh(), vrrp}, {vrrp});
+  const Table one =
+      ours({ssh(), accepts_from("r.one", std::string("\xcb\x00\x71\x01", 4), 112)}, {vrrp});
+  CHECK(ask(all, one, about).losses.empty());
+  about.routing.neighbours = {{.name = "VRRP", .address = address("203.0.113.3")}};
+  CHECK(is_said(ask(all, one, about).losses, "VRRP on eth0, what 203.0.113.3 tells"));
+  CHECK(ask(all, all, about).losses.empty());
+  about.routing.neighbours.front().name = "OSPF";
+  CHECK(ask(all, one, about).losses.empty());
+}
+
+TEST_CASE("a lease is renewed with who has lent it, as far as that passes today") {
+  GuardFacts about = facts();
+  about.leases = {{.address = {address("203.0.113.10"), 24}, .device = "eth0"}};
+  about.lease_servers = {address("203.0.113.2")};
+  const Rule asks = accepts("r.dhcp", port_is(17, 67));
+  const Table open = ours({ssh()}, {asks});
+  const auto to_all = also({Payload{PayloadBase::Network, 16, 4, 0},
+                            Cmp{CmpOp::Eq, 0, Value(std::string("\xff\xff\xff\xff", 4))}},
+                           port_is(17, 67));
+  const Table narrow = ours({ssh()}, {accepts("r.all", to_all)});
+  CHECK(is_said(ask(open, narrow, about).losses, "(renewed with 203.0.113.2)"));
+  CHECK(ask(open, open, about).losses.empty());
+  CHECK(ask(narrow, narrow, about).losses.empty());
+}
+
 TEST_CASE("what goes between a bridge's ports is forwarded where it is asked about") {
   GuardFacts about = facts();
   const auto with_forward = [](VerdictCode otherwise) {

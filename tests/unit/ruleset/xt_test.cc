@@ -142,6 +142,39 @@ TEST_CASE("a match in iptables' words") {
   CHECK_EQ(in_words(XtMatch{"bpf", 1, {}}, XtFamily::Ipv4), "-m bpf");
 }
 
+// Later ones write expressions of nf_tables instead.
+TEST_CASE("what iptables up to 1.8.7 writes, in its words") {
+  XtMatch udp{"udp", 0, Bytes(16)};
+  put_u16(udp.info, 0, 1024);
+  put_u16(udp.info, 2, 0xffff);
+  put_u16(udp.info, 4, 53);
+  put_u16(udp.info, 6, 53);
+  udp.info[8] = XT_UDP_INV_DSTPT;
+  CHECK_EQ(in_words(udp, XtFamily::Ipv6), "-m udp --sport 1024:65535 ! --dport 53");
+
+  XtMatch tcp{"tcp", 0, Bytes(16)};
+  put_u16(tcp.info, 2, 0xffff);
+  put_u16(tcp.info, 4, 22);
+  put_u16(tcp.info, 6, 22);
+  tcp.info[9] = 0x17;
+  tcp.info[10] = 0x02;
+  CHECK_EQ(in_words(tcp, XtFamily::Ipv4), "-m tcp --dport 22 --tcp-flags FIN,SYN,RST,ACK SYN");
+
+  XtMatch mark{"mark", 1, {5, 0, 0, 0, 0xf, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0}};
+  CHECK_EQ(in_words(mark, XtFamily::Ipv4), "-m mark ! --mark 0x5/0xf");
+
+  XtMatch limit{"limit", 0, Bytes(40)};
+  put_u16(limit.info, 0, 120000 & 0xffff);
+  put_u16(limit.info, 2, 120000 >> 16);
+  limit.info[4] = 7;
+  CHECK_EQ(in_words(limit, XtFamily::Ipv4), "-m limit --limit 5/min --limit-burst 7");
+
+  XtTarget nflog{"NFLOG", 0, Bytes(80)};
+  nflog.info[4] = 3;
+  nflog.info[12] = 'x';
+  CHECK_EQ(in_words(nflog, XtFamily::Ipv4), "-j NFLOG --nflog-prefix x --nflog-group 3");
+}
+
 TEST_CASE("what is not known has no meaning, and says why") {
   const auto why = [](const XtMatch& match) { return meaning_of(match).error().message; };
   CHECK_EQ(why({"bpf", 1, {}}), "it is not modelled");
