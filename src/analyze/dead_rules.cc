@@ -28,7 +28,8 @@ class Uses {
         d_(space.diagrams),
         space_(space.packets),
         denotation_(*host.denotation),
-        lists_(space, host) {}
+        lists_(space, host),
+        made_(host.lists) {}
 
   std::vector<RuleUse> find() {
     early();
@@ -111,13 +112,14 @@ class Uses {
 
   void judged(policy::Direction way) {
     if (host_.rules(way).empty()) return;
+    const bool sends = way == policy::Direction::Outbound;
     for (const Denotation::Translating by : lists_.translating(way)) {
-      const Steps steps = denotation_.steps(way, by);
-      if (way == policy::Direction::Outbound) {
-        ask(steps, lists_.realm_of(way, by), Direction::Send, true);
-      } else {
-        ask_after_early(steps, lists_.realm_of(way, by), true);
-      }
+      // What was asked of the list before has made it.
+      const auto known = made_.find({way, by});
+      std::optional<RuleList> fresh;
+      if (known == made_.end()) fresh.emplace(lists_.list_of(way, by));
+      ask(fresh ? *fresh : known->second, sends ? Direction::Send : Direction::Arrive, true,
+          sends ? 0 : lists_.early_steps().size());
     }
   }
 
@@ -159,7 +161,13 @@ class Uses {
   // About the steps from `begin` on. `ends`: what they decide becomes of the packet.
   void ask(const Steps& steps, Diagram realm, Direction direction, bool ends,
            std::size_t begin = 0) {
-    FirstMatch first = lists_.first_of(steps, realm);
+    RuleList list{steps, lists_.first_of(steps, realm)};
+    ask(list, direction, ends, begin);
+  }
+
+  void ask(RuleList& list, Direction direction, bool ends, std::size_t begin) {
+    const Steps& steps = list.steps;
+    FirstMatch& first = list.first;
     std::vector<Diagram> fates;
     for (const Denotation::Step& step : steps)
       fates.push_back(ends ? fate_of(step.then) : kNothing);
@@ -289,6 +297,7 @@ class Uses {
   Denotation& denotation_;
   ruleset::Host described_;
   HostLists lists_;
+  RuleLists& made_;
   std::map<const policy::Rule*, RuleUse> uses_;
   std::vector<const policy::Rule*> order_;
 };

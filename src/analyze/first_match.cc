@@ -225,12 +225,22 @@ Diagram FirstMatch::left(std::size_t item, std::size_t without, const Pick& pick
   return rest;
 }
 
+std::size_t FirstMatch::count_before(std::size_t item) {
+  look_before(item);
+  return before_.front().size() + before_.back().size();
+}
+
 Diagram FirstMatch::left(std::size_t item, Diagram among) {
   look_before(item);
   const Diagram all = d_.both(own(item), among);
   std::vector<Diagram> sets;
-  for (const auto& boxes : before_) {
-    for (const Box* box : boxes) sets.push_back(d_.both(all, items_[box->item].packets));
+  for (std::size_t part = 0; part < before_.size(); ++part) {
+    const Apart& apart = sides_.apart[part];
+    Box around;
+    if (!d_.box(all, sides_.given, apart.value, apart.fields, around.sides)) continue;
+    for (const Box* box : before_[part]) {
+      if (meet(*box, around)) sets.push_back(d_.both(all, items_[box->item].packets));
+    }
   }
   return d_.minus(all, d_.union_of(std::move(sets)));
 }

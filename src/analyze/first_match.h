@@ -70,6 +70,8 @@ class FirstMatch {
   // others have all of them. REQUIRES: !decides(item).
   using Pick = std::function<std::vector<std::uint64_t>(Diagram)>;
   Diagram left(std::size_t item, std::size_t without, const Pick& pick);
+  // How many before it may have packets of it: what left() costs grows with them.
+  std::size_t count_before(std::size_t item);
   // Of its packets, those that no item before it has; of those of `among` alone.
   Diagram left(std::size_t item, Diagram among = kEverything);
   // Whether both have the same packets.

@@ -5,7 +5,9 @@
 // ip_route_input_slow() in net/ipv4, ip6_rcv_core()).
 #pragma once
 
+#include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "analyze/denotation.h"
@@ -21,6 +23,9 @@ struct RuleList {
   std::vector<Denotation::Step> steps;
   FirstMatch first;
 };
+
+// By the way, and by the [[nat]] rule that has translated what comes.
+using RuleLists = std::map<std::pair<policy::Direction, Denotation::Translating>, RuleList>;
 
 class HostLists {
  public:

@@ -28,8 +28,7 @@ struct HostRules {
   std::unique_ptr<Denotation> denotation;
   std::optional<Diagram> sends;  // what it lets out to others
   std::optional<Diagram> takes;  // what it lets in from others, by headers alone
-  // By the way, and by the [[nat]] rule that has translated what comes.
-  std::map<std::pair<policy::Direction, Denotation::Translating>, RuleList> lists;
+  RuleLists lists;               // those that were asked of last
 };
 
 struct RuleSpace {
@@ -38,6 +37,7 @@ struct RuleSpace {
   PacketSpace packets;
   Meanings meanings;
   std::map<policy::Index, HostRules> hosts;
+  HostRules* listed = nullptr;  // the one whose lists are kept: of all hosts they would be many
   // What does not depend on the host, by what it is made of.
   Denotation::Shared shared;
   std::map<std::vector<std::pair<Diagram, Diagram>>, Diagram> accepted;  // by the steps

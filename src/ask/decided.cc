@@ -23,9 +23,19 @@ const Decided::Ends& Decided::ends(const Question& question) {
   const policy::ServiceList& own = asked.rule->conditions.services;
   const policy::ServiceList services =
       asked.kind ? policy::services_of_kind(policy_, own, *asked.kind) : own;
-  const net::AddressSet& among = asked.at_large ? at_large_ : all_;
-  const auto ends =
-      rules_.far_ends(effective(asked.host), {*asked.rule, services, asked.sources, among});
+  net::AddressSet among = net::AddressSet::all();
+  analyze::RuleShare share{*asked.rule, services, asked.sources, among};
+  if (asked.at_large) {
+    among = at_large_;
+    if (asked.sources) {
+      among = among & policy::sources_by_words(policy_, *asked.rule, asked.host);
+    }
+    share.is_enough = [&](const analyze::FarEnds& part) {
+      return policy::holds_much_of_internet(policy_, part.addresses) &&
+             (asked.kind || part.tcp_ports >= policy::kNearlyAllPorts);
+    };
+  }
+  const auto ends = rules_.far_ends(effective(asked.host), share);
   constexpr std::uint32_t kAllPorts = 65536;
   at->second = ends ? Ends{ends->addresses, ends->tcp_ports} : Ends{among, kAllPorts};
   return at->second;

@@ -33,7 +33,6 @@ class Decided : public policy::DecidedPackets {
   const Alike& alike_;
   analyze::SiteRules& rules_;
   net::AddressSet at_large_;
-  net::AddressSet all_ = net::AddressSet::all();
   std::map<policy::Index, policy::HostPolicy> effective_;
   // Of one host of each kind; what moves from host to host is no part of the kind.
   std::map<std::pair<std::size_t, std::string>, policy::Index> hosts_;

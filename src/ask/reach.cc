@@ -308,23 +308,46 @@ class ReachAsker {
 
   // Of each set that a rule for the service names literally, the first address that lies in the
   // end: the ends of a network say nothing of what is open to a part of it.
-  std::vector<std::string> literals_in(const std::string& end, const std::string& other,
-                                       const std::string& service, bool sends) {
-    std::vector<std::string> words;
+  struct LiteralOfEnd {
+    std::string word;
+    const std::vector<policy::Index>* hosts = nullptr;  // whose rule names it
+  };
+
+  const std::vector<LiteralOfEnd>& literals_of_end(const std::string& end,
+                                                   const std::string& service, bool sends) {
+    const auto [at, is_new] = literals_.try_emplace({end, service, sends});
+    if (!is_new) return at->second;
     const EndSet& here = set_of(end);
-    if (here.is_of_hosts) return words;
-    const EndSet& there = set_of(other);
+    if (here.is_of_hosts) return at->second;
     for (const NamedAddresses& named : named_for(service, sends)) {
-      const bool is_of_end = std::ranges::any_of(*named.hosts, [&](policy::Index host) {
-        return !(policy_.hosts[host].all_addresses() & there.addresses).empty();
-      });
-      if (through_.empty() && there.is_of_hosts && !is_of_end) continue;
       const net::AddressSet both = named.addresses & here.addresses;
       std::vector<net::Prefix> prefixes = net::to_prefixes(both.ipv4);
       if (prefixes.empty()) prefixes = net::to_prefixes(both.ipv6);
       if (prefixes.empty()) continue;
-      const std::string word = net::format(prefixes.front().address);
-      if (std::ranges::find(words, word) == words.end()) words.push_back(word);
+      at->second.push_back({net::format(prefixes.front().address), named.hosts});
+    }
+    return at->second;
+  }
+
+  // Whether one of a role's hosts is of the end.
+  bool is_any_of_end(const std::vector<policy::Index>& hosts, const std::string& end) {
+    const auto [at, is_new] = of_end_.try_emplace({&hosts, end});
+    if (is_new) {
+      const EndSet& there = set_of(end);
+      at->second = std::ranges::any_of(hosts, [&](policy::Index host) {
+        return !(policy_.hosts[host].all_addresses() & there.addresses).empty();
+      });
+    }
+    return at->second;
+  }
+
+  std::vector<std::string> literals_in(const std::string& end, const std::string& other,
+                                       const std::string& service, bool sends) {
+    std::vector<std::string> words;
+    const bool has_hosts = through_.empty() && set_of(other).is_of_hosts;
+    for (const LiteralOfEnd& literal : literals_of_end(end, service, sends)) {
+      if (has_hosts && !is_any_of_end(*literal.hosts, other)) continue;
+      if (std::ranges::find(words, literal.word) == words.end()) words.push_back(literal.word);
     }
     return words;
   }
@@ -417,6 +440,8 @@ class ReachAsker {
   std::map<std::string, EndSet> sets_;                // likewise, whoever passes them on
   // By the service, and whether it is the sender's end.
   std::map<std::pair<std::string, bool>, std::vector<NamedAddresses>> named_;
+  std::map<std::tuple<std::string, std::string, bool>, std::vector<LiteralOfEnd>> literals_;
+  std::map<std::pair<const std::vector<policy::Index>*, std::string>, bool> of_end_;
   std::size_t count_ = 0;
 };
 

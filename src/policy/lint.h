@@ -19,7 +19,9 @@ class DecidedPackets {
     Index host = 0;
     std::optional<KindWord> kind;  // of the services of this kind, else of all
     bool sources = true;           // whether sources are the far ends, or destinations
-    bool at_large = false;         // whether the far ends are those of internet_at_large() alone
+    // Whether the far ends are those of internet_at_large() alone; then, where they are the
+    // internet at large and (of all services) the ports nearly all, not each of them is told.
+    bool at_large = false;
     auto operator<=>(const Question&) const = default;
   };
   struct Ends {
@@ -46,6 +48,12 @@ void lint_site(const Policy& policy, Diagnostics& diagnostics);
 void lint_weak_points(const Policy& policy, Date date, DecidedPackets* decided,
                       Diagnostics& diagnostics);
 void lint_hygiene(const Policy& policy, Date date, Diagnostics& diagnostics);
+
+// So many ports that the rest would make no difference.
+inline constexpr std::uint32_t kNearlyAllPorts = 60'000;
+
+// Of an inbound or forward rule: whom it lets in, as far as `from` and `in` say.
+net::AddressSet sources_by_words(const Policy& policy, const Rule& rule, Index host);
 
 // The internet without addresses that are somebody's own wherever they are.
 net::AddressSet internet_at_large(const Policy& policy);

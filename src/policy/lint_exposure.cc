@@ -137,7 +137,7 @@ class Exposure {
 
   void check_behind_tls(const EffectiveRule& each) {
     const net::AddressSet own = policy_.hosts[host_].all_addresses();
-    net::AddressSet sources = (facts_.sources_of(*each.rule, host_) & tls_addresses_) - own;
+    net::AddressSet sources = (sources_by_words(policy_, *each.rule, host_) & tls_addresses_) - own;
     if (sources.empty()) return;
     sources = sources & facts_.lets_in(*each.rule, host_, KindWord::PlainWeb);
     if (sources.empty()) return;
@@ -154,8 +154,7 @@ class Exposure {
   void check_open(const EffectiveRule& each) {
     const Rule& rule = *each.rule;
     const bool is_any = !rule.conditions.services.given;
-    if (is_any && facts_.lets_internet_in(rule, host_, {}) &&
-        facts_.decides_any_port(rule, host_, true)) {
+    if (is_any && facts_.decides_any_port(rule, host_, true)) {
       return report_open(each, "every service", "name the services, or who may use them in `from`");
     }
     const auto opens = [&](KindWord kind) {
@@ -219,9 +218,7 @@ class Exposure {
   void check_egress(const EffectiveRule& each) {
     const auto& [services, from, to, in, out, user] = each.rule->conditions;
     if (!accepts(*each.rule) || !is_any_service(services)) return;
-    const net::AddressSet words = addresses_of(policy_, to, host_);
-    if (!holds_much_of_internet(policy_, words)) return;
-    if (!holds_much_of_internet(policy_, facts_.lets_out(*each.rule, host_, words))) return;
+    if (!holds_much_of_internet(policy_, addresses_of(policy_, to, host_))) return;
     if (!facts_.decides_any_port(*each.rule, host_, false)) return;
     reporter_.report(Code::UnrestrictedEgress, each, host_,
                      fmt::format("{} accepts any connection to the internet", each.rule->full_name),

@@ -66,14 +66,14 @@ Span SiteFacts::place_of(const EffectiveRule& rule, Index host) const {
   return rule.rule->span;
 }
 
-net::AddressSet SiteFacts::sources_of(const Rule& rule, Index host) const {
+net::AddressSet sources_by_words(const Policy& policy, const Rule& rule, Index host) {
   const Conditions& conditions = rule.conditions;
   net::AddressSet sources =
-      conditions.from.given ? addresses_of(policy_, conditions.from, host) : net::AddressSet::all();
+      conditions.from.given ? addresses_of(policy, conditions.from, host) : net::AddressSet::all();
   if (conditions.in.empty()) return sources;
   // What is `behind` an interface is all that arrives there.
   net::AddressSet arriving;
-  for (const HostInterface& interface : policy_.hosts[host].interfaces) {
+  for (const HostInterface& interface : policy.hosts[host].interfaces) {
     if (std::ranges::find(conditions.in, interface.name) == conditions.in.end()) continue;
     if (!interface.behind) return sources;
     arriving = arriving | *interface.behind;
@@ -83,14 +83,15 @@ net::AddressSet SiteFacts::sources_of(const Rule& rule, Index host) const {
 
 bool SiteFacts::is_from_internet(const Rule& rule, Index host) {
   const bool same_everywhere = rule.conditions.in.empty() && !names_self(rule.conditions.from);
-  if (!same_everywhere) return holds_much_of_internet(policy_, sources_of(rule, host));
+  if (!same_everywhere)
+    return holds_much_of_internet(policy_, sources_by_words(policy_, rule, host));
   const auto [at, fresh] = from_internet_.emplace(&rule, false);
-  if (fresh) at->second = holds_much_of_internet(policy_, sources_of(rule, host));
+  if (fresh) at->second = holds_much_of_internet(policy_, sources_by_words(policy_, rule, host));
   return at->second;
 }
 
 net::AddressSet SiteFacts::lets_in(const Rule& rule, Index host, std::optional<KindWord> kind) {
-  const net::AddressSet words = sources_of(rule, host);
+  const net::AddressSet words = sources_by_words(policy_, rule, host);
   const auto* ends = decided({.rule = &rule, .host = host, .kind = kind});
   return ends == nullptr ? words : words & ends->addresses;
 }
@@ -98,8 +99,7 @@ net::AddressSet SiteFacts::lets_in(const Rule& rule, Index host, std::optional<K
 bool SiteFacts::lets_internet_in(const Rule& rule, Index host, std::optional<KindWord> kind) {
   if (!is_from_internet(rule, host)) return false;
   const auto* ends = decided({.rule = &rule, .host = host, .kind = kind, .at_large = true});
-  return ends == nullptr ||
-         holds_much_of_internet(policy_, sources_of(rule, host) & ends->addresses);
+  return ends == nullptr || holds_much_of_internet(policy_, ends->addresses);
 }
 
 net::AddressSet SiteFacts::lets_out(const Rule& rule, Index host, const net::AddressSet& words) {
@@ -110,7 +110,8 @@ net::AddressSet SiteFacts::lets_out(const Rule& rule, Index host, const net::Add
 bool SiteFacts::decides_any_port(const Rule& rule, Index host, bool from_internet) {
   const auto* ends = decided(
       {.rule = &rule, .host = host, .kind = {}, .sources = from_internet, .at_large = true});
-  return ends == nullptr || ends->tcp_ports >= kNearlyAllPorts;
+  return ends == nullptr ||
+         (ends->tcp_ports >= kNearlyAllPorts && holds_much_of_internet(policy_, ends->addresses));
 }
 
 bool SiteFacts::names_kind(const Rule& rule, KindWord kind) const {

@@ -21,9 +21,6 @@
 
 namespace rolewall::policy {
 
-// So many ports that the rest would make no difference.
-inline constexpr std::uint32_t kNearlyAllPorts = 60'000;
-
 class SiteFacts {
  public:
   // `decided`: as lint() has it.
@@ -36,8 +33,6 @@ class SiteFacts {
   // Where the site has the rule: its own line, or where a role names the shipped block.
   Span place_of(const EffectiveRule& rule, Index host) const;
 
-  // Of an inbound or forward rule: whom it lets in, as far as `from` and `in` say.
-  net::AddressSet sources_of(const Rule& rule, Index host) const;
   // By its words.
   bool is_from_internet(const Rule& rule, Index host);
   // By what it decides, too: of its services those of the kind, else all.
@@ -45,7 +40,7 @@ class SiteFacts {
   net::AddressSet lets_in(const Rule& rule, Index host, std::optional<KindWord> kind);
   // Of an outbound or forward rule: where what it decides about goes, as far as the words say.
   net::AddressSet lets_out(const Rule& rule, Index host, const net::AddressSet& words);
-  // Whether it decides about nearly all ports of TCP, from the internet or to it.
+  // Whether it decides about nearly all ports of TCP, from the internet at large or to it.
   bool decides_any_port(const Rule& rule, Index host, bool from_internet);
 
   // REQUIRES: a rule of the policy's files.
