@@ -8,6 +8,8 @@
 #   ROLEWALL_BASE       the base commit
 #   ROLEWALL_PULL       the pull request's number; "": no comment
 set -eu
+# In a job's container the checkout belongs to another user than the steps run as.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
 policies=${ROLEWALL_POLICIES:-policies}
 mark='<!-- rolewall diff -->'
 folder=$(mktemp -d)

@@ -6,6 +6,8 @@
 #   ROLEWALL_POLICIES   their directory (default: policies)
 #   ROLEWALL_BASE       the base commit; "": nothing is compared
 set -eu
+# In a job's container the checkout belongs to another user than the steps run as.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
 policies=${ROLEWALL_POLICIES:-policies}
 page=rolewall.report.html
 rm -f "$page"
