@@ -116,6 +116,11 @@ for how in 'rm "$state/pending.json"' 'echo damaged >"$state/pending.json"'; do
   expect_status 1
   expect_err "waits for \`rolewall confirm"
   await_table "$good"
+  # The record is written after the table.
+  for _ in $(seq 50); do
+    [ ! -e "$state/pending.json" ] && break
+    sleep 0.1
+  done
   with_state status
   expect_status 0
 done
