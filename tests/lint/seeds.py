@@ -357,6 +357,11 @@ RIGHT = {
     "a bastion, with its reason": [plain(add("gateway.toml", "inbound", id="bastion", service="ssh", limit="10/minute",
                                              allow_finding='{ open-to-internet = "keys only" }'))],
     "no answer to ping": [plain(add("lb.toml", "inbound", id="quiet", service="ping", from_="internet", action="drop", early=True))],
+    "a translation of what goes to a loopback address": [plain(add("gateway.toml", "nat", id="lo", service="tcp/8443", to="127.0.0.1", in_="public",
+                                                                   from_="partner", new_destination="web-01:443"))],
+    "a translation of what is denied": [plain(add("gateway.toml", "nat", id="db", service="tcp/3306", to="self", in_="public",
+                                                  new_destination="db-01")),
+                                        plain(add("gateway.toml", "forward", id="no-db", service="tcp/3306", to="self", action="drop"))],
     "a network in a table": [(SITE, PARTNER, 'guests = { addresses = "192.0.2.96/28", allow-finding = { unused-network = '
                                              '"next month" } }\n' + PARTNER)],
     "a known partner asks the database": [plain(add("db.toml", "inbound", id="partner", service="mysql", from_="partner",
