@@ -24,6 +24,20 @@ bool holds_interval_of(const net::IntervalSet<Ip>& set, unsigned prefix_length) 
   });
 }
 
+// What is `behind` an interface is all that arrives there, and all that is reached by it.
+net::AddressSet by_words(const Policy& policy, const Selectors& selectors,
+                         const std::vector<std::string>& interfaces, Index host) {
+  const net::AddressSet named = addresses_of(policy, selectors, host);
+  if (interfaces.empty()) return named;
+  net::AddressSet behind;
+  for (const HostInterface& interface : policy.hosts[host].interfaces) {
+    if (std::ranges::find(interfaces, interface.name) == interfaces.end()) continue;
+    if (!interface.behind) return named;
+    behind = behind | *interface.behind;
+  }
+  return named & behind;
+}
+
 }  // namespace
 
 net::AddressSet internet_at_large(const Policy& policy) {
@@ -67,18 +81,11 @@ Span SiteFacts::place_of(const EffectiveRule& rule, Index host) const {
 }
 
 net::AddressSet sources_by_words(const Policy& policy, const Rule& rule, Index host) {
-  const Conditions& conditions = rule.conditions;
-  net::AddressSet sources =
-      conditions.from.given ? addresses_of(policy, conditions.from, host) : net::AddressSet::all();
-  if (conditions.in.empty()) return sources;
-  // What is `behind` an interface is all that arrives there.
-  net::AddressSet arriving;
-  for (const HostInterface& interface : policy.hosts[host].interfaces) {
-    if (std::ranges::find(conditions.in, interface.name) == conditions.in.end()) continue;
-    if (!interface.behind) return sources;
-    arriving = arriving | *interface.behind;
-  }
-  return sources & arriving;
+  return by_words(policy, rule.conditions.from, rule.conditions.in, host);
+}
+
+net::AddressSet destinations_by_words(const Policy& policy, const Rule& rule, Index host) {
+  return by_words(policy, rule.conditions.to, rule.conditions.out, host);
 }
 
 bool SiteFacts::is_from_internet(const Rule& rule, Index host) {

@@ -132,6 +132,8 @@ MISTAKES = {
              new_destination="db-01:3306")],
         [add("apps.toml", "forward", id="data", service="postgresql", from_="internet", to="self")],
         [add("web.toml", "inbound", id="all", from_="!abusers")],
+        [add("gateway.toml", "forward", id="in", service="ssh", in_="public", out="private")],
+        [add("gateway.toml", "forward", id="in", service="mysql", in_="public")],
     ],
     "unrestricted-egress": [
         [(SITE, DEFAULT_OUT, 'outbound = "accept" #@\n')],

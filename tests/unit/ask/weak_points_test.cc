@@ -48,6 +48,8 @@ device = "eth1"
 behind = "10.0.0.0/8"
 )";
 
+const std::string kOuterAddress = "virtual = \"192.0.2.7\"\n";
+
 // The weak points of the role's rules.
 std::string found(const std::string& rules, const std::string& more_of_site = kDevices) {
   const policy::Policy policy =
@@ -147,6 +149,43 @@ TEST_CASE("what passes through into the site") {
               kKnownSides) == "");
 }
 
+TEST_CASE("what comes in by the outer interface, whoever sends it") {
+  const std::string ssh = "service = \"tcp/22\"\n";
+  const std::string outer = "in = \"pub\"\n";
+  const std::string inwards = outer + "out = \"prv\"\n";
+  const auto known = [](const std::string& rules) {
+    return found(kShips + rules, kOuterAddress + kKnownSides);
+  };
+  CHECK(known(through("x", ssh + inwards)) == "open-to-internet x");
+  CHECK(known(through("x", ssh + outer)) == "open-to-internet x");
+  CHECK(known(through("x", inwards)) == "open-to-internet x");
+  CHECK(known(through("x", ssh + "out = \"prv\"")) == "open-to-internet x");
+  CHECK(known(through("x", "service = \"tcp/80\"\n" + inwards)) == "plain-from-internet x");
+  CHECK(known(through("shut", "from = \"internet\"\naction = \"drop\"") +
+              through("x", ssh + inwards)) == "");
+  CHECK(known(through("x", ssh + outer + "out = \"pub\"")) == "");
+  // Of a host whose addresses are all behind `prv`, the other may be for its containers.
+  CHECK(found(kShips + through("x", ssh + outer), kKnownSides) == "");
+  CHECK(found(kShips + through("x", ssh + inwards), kKnownSides) == "open-to-internet x");
+  CHECK(known(through("x", ssh + "out = \"pub\"")) == "");
+}
+
+TEST_CASE("a translation opens what rules do not deny on its way") {
+  const std::string nat =
+      "[[nat]]\nid = \"x\"\nservice = \"tcp/3306\"\nin = \"pub\"\nto = "
+      "\"self\"\nnew-destination = \"";
+  const std::string on = nat + "10.0.4.4\"\n";
+  const std::string here = nat + "self:22\"\n";
+  const std::string deny = "service = \"tcp\"\naction = \"drop\"";
+  CHECK(found(kShips + on) == "open-to-internet x");
+  CHECK(found(kShips + on + through("no", deny)) == "");
+  CHECK(found(kShips + on + in("no", deny)) == "open-to-internet x");
+  CHECK(found(kShips + on + through("no", deny + "\nfrom = \"office\"")) == "open-to-internet x");
+  CHECK(found(kShips + here) == "open-to-internet x");
+  CHECK(found(kShips + here + in("no", deny)) == "");
+  CHECK(found(kShips + here + through("no", deny)) == "open-to-internet x");
+}
+
 TEST_CASE("plain HTTP that is passed on") {
   const std::string web = "service = \"tcp/80\"\nfrom = \"internet\"\n";
   CHECK(found(kShips + through("x", web + "to = \"10.0.4.4\"")) == "plain-from-internet x");
@@ -175,6 +214,15 @@ TEST_CASE("ways out, by what is left of them") {
   const std::string none = in("none", "service = \"tcp/3306\"\naction = \"drop\"");
   CHECK(found(kShips + none + database + web) == "");
   CHECK(found(kShips + in("local", "service = \"tcp/3306\"\nfrom = \"127.0.0.1\"") + web) == "");
+}
+
+TEST_CASE("what is behind the interface by which a rule sends is no way out") {
+  const std::string database = in("db", "service = \"tcp/3306\"\nfrom = \"office\"");
+  for (const std::string& rule :
+       {out("x", "out = \"prv\""), through("x", "out = \"prv\"\nfrom = \"10.0.0.0/8\"")}) {
+    CHECK(found(kShips + database + rule, kKnownSides) == "");
+    CHECK(found(kShips + database + rule, kDevices) != "");
+  }
 }
 
 TEST_CASE("the way to the collector, by what is left of it") {
