@@ -52,7 +52,7 @@ class Exposure {
     for (Index host = 0; host < facts_.host_count(); ++host) {
       const HostPolicy& rules = facts_.host(host);
       const auto ends = [&](const EffectiveRule& each) {
-        return accepts(*each.rule) && facts_.names_kind(*each.rule, KindWord::TlsWeb) &&
+        return accepts(*each.rule) && facts_.admits_kind(*each.rule, KindWord::TlsWeb) &&
                facts_.lets_internet_in(*each.rule, host, KindWord::TlsWeb);
       };
       // A published port is the host's own, behind it may be a container.
@@ -123,9 +123,10 @@ class Exposure {
     const Rule& rule = *each.rule;
     if (!accepts(rule)) return;
     if (facts_.is_from_internet(rule, host_)) check_open(each);
-    if (!facts_.names_kind(rule, KindWord::PlainWeb) || !rule.redirect_only.empty()) return;
+    if (!facts_.admits_kind(rule, KindWord::PlainWeb) || !rule.redirect_only.empty()) return;
     if (facts_.lets_internet_in(rule, host_, KindWord::PlainWeb)) {
-      if (!is_for_hosts(rule)) report_plain(each);
+      // Of a rule for every service it is told that it opens them.
+      if (rule.conditions.services.given && !is_for_hosts(rule)) report_plain(each);
       return;
     }
     check_behind_tls(each);

@@ -55,6 +55,8 @@ bool accepts(const Rule& rule) {
 
 SiteFacts::SiteFacts(const Policy& policy, Date date, DecidedPackets* decided)
     : policy_(policy), decided_(decided) {
+  if (policy.writers) writing_ = addresses_of(policy, *policy.writers, 0);
+  if (policy.replicas) replicating_ = addresses_of(policy, *policy.replicas, 0);
   hosts_.reserve(policy.hosts.size());
   for (Index host = 0; host < policy.hosts.size(); ++host) {
     hosts_.push_back(effective_policy(policy, host, date));
@@ -125,12 +127,21 @@ bool SiteFacts::names_kind(const Rule& rule, KindWord kind) const {
   return kinds_.at(&rule)[static_cast<std::size_t>(kind)];
 }
 
+bool SiteFacts::admits_kind(const Rule& rule, KindWord kind) const {
+  return !rule.conditions.services.given || names_kind(rule, kind);
+}
+
 const EffectiveRule* SiteFacts::taking(Index host, KindWord kind) {
+  const bool may_be_any = kind != KindWord::Database || is_writer(host) || is_replica(host);
+  const EffectiveRule* any = nullptr;
   for (const EffectiveRule& each : hosts_[host].inbound) {
-    if (!accepts(*each.rule) || !names_kind(*each.rule, kind)) continue;
-    if (!lets_in(*each.rule, host, kind).empty()) return &each;
+    const bool named = names_kind(*each.rule, kind);
+    const bool asked = named || (may_be_any && any == nullptr && admits_kind(*each.rule, kind));
+    if (!asked || !accepts(*each.rule) || lets_in(*each.rule, host, kind).empty()) continue;
+    if (named) return &each;
+    any = &each;
   }
-  return nullptr;
+  return any;
 }
 
 void RuleReporter::report(Code code, const EffectiveRule& rule, Index host, std::string message,

@@ -89,6 +89,7 @@ MISTAKES = {
         [("web.toml", '[[inbound]]\nid      = "app-from-lb"\nservice = "https"',
           '[[inbound]] #@\nid      = "app-from-lb"\nservice = "http"')],
         [add("web.toml", "inbound", id="alt", service="http-alt", from_="lb")],
+        [add("web.toml", "inbound", id="all", from_="lb")],
         [("apps.toml", '[[forward]]\nid      = "shop"\nservice = "https"', '[[forward]] #@\nid      = "shop"\nservice = "tcp/80"')],
     ],
     "plain-from-internet": [
@@ -107,6 +108,7 @@ MISTAKES = {
          ("db.toml", 'on      = "db-primary"\n\n# Both', "\n# Both")],
         [add("db.toml", "inbound", service="postgresql", from_="apps")],
         [add("db.toml", "inbound", id="reads", service="tcp/3306", from_="inside", on="db-replica")],
+        [add("db.toml", "inbound", id="all", from_="apps")],
     ],
     "tiers-on-one-host": [
         [plain(add("web.toml", "inbound", service="mysql", from_="web")), mark_host("web-01")],

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ask/rule_lint.h"
 #include "site_text.h"
@@ -50,11 +51,21 @@ behind = "10.0.0.0/8"
 
 const std::string kOuterAddress = "virtual = \"192.0.2.7\"\n";
 
+std::string in(const std::string& id, const std::string& rest) {
+  return "[[inbound]]\nid = \"" + id + "\"\n" + rest + "\n";
+}
+std::string out(const std::string& id, const std::string& rest) {
+  return "[[outbound]]\nid = \"" + id + "\"\n" + rest + "\n";
+}
+std::string through(const std::string& id, const std::string& rest) {
+  return "[[forward]]\nid = \"" + id + "\"\n" + rest + "\n";
+}
 // The weak points of the role's rules.
 std::string found(const std::string& rules, const std::string& more_of_site = kDevices) {
   const policy::Policy policy =
       test::load_site({{"site.toml", std::string(kSiteStart) + more_of_site},
                        {"r.toml", "role = \"r\"\n" + rules},
+                       {"l.toml", "role = \"l\"\n" + in("tls", "service = \"tcp/443\"")},
                        {"q.toml",
                         "role = \"q\"\n[[outbound]]\nid = \"ships\"\nservice = \"tcp/6514\"\nto = "
                         "\"10.0.9.9\"\n"}});
@@ -75,15 +86,6 @@ std::string found(const std::string& rules, const std::string& more_of_site = kD
   return text;
 }
 
-std::string in(const std::string& id, const std::string& rest) {
-  return "[[inbound]]\nid = \"" + id + "\"\n" + rest + "\n";
-}
-std::string out(const std::string& id, const std::string& rest) {
-  return "[[outbound]]\nid = \"" + id + "\"\n" + rest + "\n";
-}
-std::string through(const std::string& id, const std::string& rest) {
-  return "[[forward]]\nid = \"" + id + "\"\n" + rest + "\n";
-}
 const std::string kShips = out("ships", "service = \"tcp/6514\"\nto = \"10.0.9.9\"");
 
 TEST_CASE("what is dropped before it, no rule opens to the internet") {
@@ -239,6 +241,32 @@ TEST_CASE("one host for all tiers, and plain HTTP behind TLS, by what is left of
 from = "office")");
   CHECK(found(kShips + both) == "tiers-on-one-host `a`");
   CHECK(found(kShips + in("shut", "service = \"tcp/3306\"\naction = \"drop\"") + both) == "");
+}
+
+// A rule's services, from this one to all.
+std::vector<std::string> services(const std::string& one) {
+  return {"service = \"" + one + "\"\n", "service = \"tcp\"\n", ""};
+}
+
+TEST_CASE("a rule for every service is for these as well") {
+  const std::string replica = "virtual = \"10.0.8.2\"\n" + kDevices;
+  const std::string web = out("web", "service = \"tcp/443\"");
+  for (const std::string& service : services("tcp/3306")) {
+    INFO(service);
+    const std::string rule = in("x", service + "from = \"office\"");
+    CHECK(found(kShips + rule, replica).contains("writable-replica x"));
+    CHECK(found(kShips + rule + web, replica).contains("database-dials-out web"));
+    CHECK(found(kShips + rule, replica).contains("tiers") ==
+          (service != "service = \"tcp/3306\"\n"));
+  }
+  // Who administers all hosts makes no database of each.
+  CHECK(found(kShips + in("x", "from = \"office\"") + web) == "");
+  const std::string tls = "[hosts.lb]\nrole = \"l\"\naddresses = \"10.0.0.8\"\n";
+  for (const std::string& service : services("tcp/80")) {
+    INFO(service);
+    CHECK(found(kShips + in("x", service + "from = \"lb\""), kDevices + tls)
+              .contains("plain-behind-tls x"));
+  }
 }
 
 }  // namespace
