@@ -42,10 +42,13 @@ bool is_said(const Diagnostics& findings, Code code, const Span& at) {
 }
 
 // One of the rules that have its packets does something else with them.
+bool does_otherwise(const analyze::Blocker& blocker, const RuleUse& use) {
+  return blocker.rule != nullptr && blocker.rule->action != use.rule->action;
+}
+
 bool is_contradicted(const RuleUse& use) {
-  return std::ranges::any_of(use.blockers, [&](const analyze::Blocker& blocker) {
-    return blocker.rule != nullptr && blocker.rule->action != use.rule->action;
-  });
+  return std::ranges::any_of(
+      use.blockers, [&](const analyze::Blocker& blocker) { return does_otherwise(blocker, use); });
 }
 
 class RuleLint {
@@ -197,13 +200,29 @@ class RuleLint {
           "delete it, or leave its packets out of {}: `early` comes before all others",
           early->full_name);
     }
-    if (below != nullptr && is_same) return "delete one of both";
+    if (below != nullptr && is_same) {
+      return is_contradicted(use) ? "delete the one that is not meant" : "delete one of both";
+    }
     if (below != nullptr) return fmt::format("delete it, or move it before {}", below->full_name);
     if (of_block != nullptr) {
       return fmt::format("delete it, or `skip` {} in the role: a block's rules come first",
                          of_block->full_name);
     }
     return "delete it";
+  }
+
+  // "drops them"; "accepts some of them", where not all that have its packets do so; "": they do
+  // the same.
+  static std::string words_of_contradiction(const RuleUse& use) {
+    std::set<std::string> words;
+    bool all = true;
+    for (const analyze::Blocker& blocker : use.blockers) {
+      const bool other = does_otherwise(blocker, use);
+      all = all && other;
+      if (other) words.insert(std::string(policy::name_of(blocker.rule->action)) + "s");
+    }
+    if (words.empty()) return "";
+    return fmt::format("{} {}", fmt::join(words, " or "), all ? "them" : "some of them");
   }
 
   void say_dead(const RuleUse& use) {
@@ -244,14 +263,17 @@ class RuleLint {
       return;
     }
     const bool is_same = use.blockers.size() == 1 && use.blockers.front().same;
-    Diagnostic& diagnostic = policy::report(
-        findings_, Code::ShadowedRule, rule.span,
+    std::string message =
         is_same ? fmt::format("{} never matches: {} has the same packets and comes first",
                               rule.full_name, names.front())
                 : fmt::format("{} never matches: {} {} all its packets before it{}", rule.full_name,
                               fmt::join(names, ", "), names.size() == 1 ? "has" : "have together",
-                              use.fewest ? "" : " (perhaps fewer do)"),
-        hint_of_shadowed(use, is_same));
+                              use.fewest ? "" : " (perhaps fewer do)");
+    const std::string otherwise = words_of_contradiction(use);
+    if (!otherwise.empty()) message += ", and " + otherwise;
+    const Code code = otherwise.empty() ? Code::ShadowedRule : Code::ContradictedRule;
+    Diagnostic& diagnostic = policy::report(findings_, code, rule.span, std::move(message),
+                                            hint_of_shadowed(use, is_same));
     for (const analyze::Blocker& blocker : use.blockers) {
       if (blocker.rule == nullptr) continue;
       std::string left = "without this one an earlier rule would still have them";
