@@ -16,6 +16,7 @@
 #include "ask/decided.h"
 #include "ask/packet_parts.h"
 #include "ask/prover.h"
+#include "ask/translated_flow.h"
 #include "policy/codes.h"
 #include "policy/effective.h"
 #include "policy/lint.h"
@@ -395,6 +396,24 @@ class RuleLint {
     return std::nullopt;
   }
 
+  bool may_be_translated(const HalfFlow& flow) {
+    if (!translating_) {
+      translating_.emplace();
+      for (Index host = 0; host < policy_.hosts.size(); ++host) {
+        if (!effective(host).nat.empty()) translating_->push_back(&effective(host));
+      }
+    }
+    const auto all = [&](const std::vector<Index>& hosts) {
+      std::vector<const policy::HostPolicy*> rules;
+      for (const Index host : hosts) rules.push_back(&effective(host));
+      return rules;
+    };
+    const auto senders = all(flow.senders);
+    const auto receivers = all(flow.receivers);
+    return may_pass_translated(policy_, *translating_,
+                               {flow.rule->conditions.services, senders, receivers});
+  }
+
   policy::Selectors selectors_of(const std::vector<Index>& hosts) const {
     policy::Selectors selectors;
     selectors.given = true;
@@ -418,7 +437,7 @@ class RuleLint {
     for (const HalfFlow& flow : flows) {
       const policy::Rule* rule = flow.rule;
       const auto passing = passes(flow);
-      if (passing && *passing) continue;
+      if (passing && (*passing || may_be_translated(flow))) continue;
       if (!passing) {
         policy::report(
             findings_, Code::NotDecided, rule->span,
@@ -442,6 +461,7 @@ class RuleLint {
   analyze::SiteRules& rules_;
   Prover prover_;
   std::map<Index, policy::HostPolicy> effective_;
+  std::optional<std::vector<const policy::HostPolicy*>> translating_;  // those with [[nat]] rules
   std::map<const policy::Rule*, UseOnSite> uses_;
   std::map<std::vector<std::tuple<bool, policy::TermKind, std::string>>, Groups> groups_;
   std::map<const policy::Rule*, std::set<const policy::Rule*>> behind_;  // on some host

@@ -239,6 +239,8 @@ MISTAKES = {
         [add("web.toml", "outbound", id="cache", service="redis", to="db-01")],
         [add("db.toml", "inbound", id="cache", service="redis", from_="web")],
         [add("lb.toml", "outbound", id="other", service="tcp/7000", to="web")],
+        [plain(add("gateway.toml", "nat", id="cache", service="tcp/6380", from_="web", to="self", new_destination="db-01:6379")),
+         add("db.toml", "inbound", id="cache", service="redis", from_="web", on="db-primary")],
     ],
     "unmet-rule": [
         [add("web.toml", "outbound", id="foreign", service="https", from_="internet", to="partner")],
@@ -374,6 +376,17 @@ RIGHT = {
     "a translation of what is denied": [plain(add("gateway.toml", "nat", id="db", service="tcp/3306", to="self", in_="public",
                                                   new_destination="db-01")),
                                         plain(add("gateway.toml", "forward", id="no-db", service="tcp/3306", to="self", action="drop"))],
+    "a flow by a gateway's translation": [
+        plain(add("gateway.toml", "nat", id="cache", service="tcp/6380", from_="web", to="self", new_destination="db-01:6379")),
+        plain(add("web.toml", "outbound", id="cache", service="tcp/6380", to="gw-01")),
+        plain(add("db.toml", "inbound", id="cache", service="redis", from_="web", on="db-primary"))],
+    "a flow that is another's behind a gateway": [
+        plain(add("gateway.toml", "nat", id="as-me", from_="web", to="db", out="private", new_source="masquerade")),
+        plain(add("gateway.toml", "forward", id="cache", service="redis", from_="web", to="db")),
+        plain(add("web.toml", "outbound", id="cache", service="redis", to="db")),
+        plain(add("db.toml", "inbound", id="cache", service="redis", from_="gw-01", on="db-primary"))],
+    "a flow to a published port": [plain(add("web.toml", "outbound", id="v", service="tcp/7000", to="apps")),
+                                   plain(add("apps.toml", "forward", id="v", service="tcp/7000", from_="web", to="self"))],
     "a network in a table": [(SITE, PARTNER, 'guests = { addresses = "192.0.2.96/28", allow-finding = { unused-network = '
                                              '"next month" } }\n' + PARTNER)],
     "a known partner asks the database": [plain(add("db.toml", "inbound", id="partner", service="mysql", from_="partner",
