@@ -252,8 +252,11 @@ TEST_CASE("of a packet that comes back input decides, by what its way out has fo
 TEST_CASE("of several addresses that fit, later packets of other flows do not hang on one") {
   Redirect nat;
   Host on = gateway();
-  on.routes->push_back(
-      {.to = prefix("10.0.0.2"), .type = RouteType::Local, .device = "eth0", .table = 255});
+  on.routes->push_back({.to = prefix("10.0.0.2"),
+                        .type = RouteType::Local,
+                        .device = "eth0",
+                        .gateway = {},
+                        .table = 255});
   auto exprs = destination_port_is(6, 80);
   exprs.push_back(nat);
   const auto rules = one_table({nat_chain(Hook::Prerouting, std::move(exprs))});
