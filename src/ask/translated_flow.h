@@ -1,7 +1,6 @@
 // Whether a flow between hosts of the site may pass as something else than its ends' rules say: by
-// a
-// [[nat]] rule of a host between them, or by what a container's port is published for. Told by
-// words alone, and so perhaps true of what does not pass: who asks says nothing then.
+// a [[nat]] rule of a host between them, or as what the receiver publishes. Told by words alone,
+// and so perhaps true of what does not pass: who asks says nothing then.
 #pragma once
 
 #include <span>

@@ -142,10 +142,13 @@ class Availability {
     const EffectiveRule* web = facts_.taking(host, KindWord::TlsWeb);
     if (web == nullptr) web = facts_.taking(host, KindWord::PlainWeb);
     if (database == nullptr || web == nullptr) return;
+    // A rule for every service says that it may be so.
+    const bool are_named =
+        web->rule->conditions.services.given && database->rule->conditions.services.given;
     report(findings_, Code::TiersOnOneHost, policy_.hosts[host].span,
-           fmt::format("{} carries web ({}), application and database ({}) together",
-                       quote(policy_.hosts[host].name), web->rule->full_name,
-                       database->rule->full_name),
+           fmt::format("{} {} web ({}), application and database ({}) together",
+                       quote(policy_.hosts[host].name), are_named ? "carries" : "may carry",
+                       web->rule->full_name, database->rule->full_name),
            "whoever breaks into the web server has the data as well");
   }
 
