@@ -125,7 +125,7 @@ class Uses {
 
   void destinations_translated() {
     const Steps steps = denotation_.translations(false, Direction::Arrive);
-    if (!steps.empty()) ask_after_early(steps, lists_.translatable(lists_.arriving()), false);
+    if (!steps.empty()) ask_after_early(steps, lists_.translatable(lists_.arriving(true)), false);
   }
 
   // Of what leaves: what was denied before has no source to be translated.

@@ -64,6 +64,16 @@ FarEnds part_of(RuleSpace& space, FirstMatch& list, std::size_t at, Diagram aske
   return ends;
 }
 
+// What a translation of the destination admits: other rules may deny what it translates.
+Diagram admitted(RuleSpace& space, HostRules& host, HostLists& lists, const policy::Rule& by) {
+  Diagrams& d = space.diagrams;
+  const auto passes = [&](policy::Direction way) {
+    const auto steps = lists.after_early(host.denotation->steps(way, &by));
+    return d.both(lists.realm_of(way, &by), host.denotation->accepted(steps));
+  };
+  return d.either(passes(policy::Direction::Forward), passes(policy::Direction::Inbound));
+}
+
 constexpr int kTries = 2;
 // Beyond so many rules before it the whole answer costs too much.
 constexpr std::size_t kMostBefore = 200;
@@ -80,14 +90,18 @@ FarEnds far_ends_of(RuleSpace& space, HostRules& host, const RuleShare& share) {
   std::vector<Denotation::Translating> translating{nullptr};
   if (way != policy::Direction::Nat) translating = lists.translating(way);
   // All that others share is made before what passes.
+  Diagram passes = kEverything;
+  if (share.rule.translation && !share.rule.translation->of_source()) {
+    passes = admitted(space, host, lists, share.rule);
+  }
   std::vector<RuleList*> all;
   for (const Denotation::Translating by : translating) {
     all.push_back(&list_of(lists, host, way, by));
   }
   const Diagrams::Passing passing(d);
   Denotation& means = *host.denotation;
-  const Diagram asked = d.both(means.services(share.services),
-                               share.sources ? means.from(share.among) : means.to(share.among));
+  const Diagram far = share.sources ? means.from(share.among) : means.to(share.among);
+  const Diagram asked = d.both(d.both(means.services(share.services), far), passes);
   std::vector<Diagram> decided;
   for (RuleList* list : all) {
     const auto step = std::ranges::find(list->steps, &share.rule, &Denotation::Step::rule);

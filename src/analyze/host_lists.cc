@@ -38,18 +38,17 @@ Diagram HostLists::is_local(Part part) {
   return denotation_.by(part, "lo");
 }
 
-Diagram HostLists::loopback() {
-  return d_.either(denotation_.from(loopback_addresses()), denotation_.to(loopback_addresses()));
-}
-
 // A socket has both owners.
 Diagram HostLists::possible(Diagram set) {
   return d_.minus(set,
                   d_.both(d_.where(space_.has_group(), 1, 1), d_.where(space_.has_user(), 0, 0)));
 }
 
-Diagram HostLists::arriving() {
-  const Diagram forged = d_.minus(d_.either(own(true), loopback()), is_local(Part::InDevice));
+Diagram HostLists::arriving(bool translated) {
+  Diagram to_loopback = denotation_.to(loopback_addresses());
+  if (translated) to_loopback = d_.minus(to_loopback, space_.is_ipv4());
+  const Diagram loopback = d_.either(denotation_.from(loopback_addresses()), to_loopback);
+  const Diagram forged = d_.minus(d_.either(own(true), loopback), is_local(Part::InDevice));
   return d_.minus(space_.first_packets(), forged);
 }
 
@@ -118,7 +117,7 @@ Diagram HostLists::as_translated(Denotation::Translating by) {
 // What comes to the rules of the way.
 Diagram HostLists::realm_of(policy::Direction way, Denotation::Translating by) {
   if (way == policy::Direction::Outbound) return sent();
-  Diagram realm = d_.both(arriving(), as_translated(by));
+  Diagram realm = d_.both(arriving(by != nullptr), as_translated(by));
   if (way == policy::Direction::Inbound) return d_.both(realm, denotation_.delivered(by));
   // Other programs' translations (a container's published port) let what is written to the
   // host itself be passed on; our own say where it goes.
@@ -146,7 +145,7 @@ RuleList HostLists::list_of(policy::Direction way, Denotation::Translating by) {
   Steps steps =
       translates ? denotation_.translations(false, Direction::Arrive) : denotation_.steps(way, by);
   if (way != policy::Direction::Outbound) steps = after_early(std::move(steps));
-  FirstMatch first = first_of(steps, translates ? translatable(arriving()) : realm_of(way, by));
+  FirstMatch first = first_of(steps, translates ? translatable(arriving(true)) : realm_of(way, by));
   return {std::move(steps), std::move(first)};
 }
 

@@ -2,7 +2,8 @@
 // begin a connection, or belong to none. What a host sends bears one of its addresses, where it has
 // any of the family. What bears one of its own addresses as its source, or a loopback address,
 // comes over the loopback: from elsewhere the IP stack discards it (fib_validate_source() and
-// ip_route_input_slow() in net/ipv4, ip6_rcv_core()).
+// ip_route_input_slow() in net/ipv4, ip6_rcv_core()). IPv4 looks at the destination after
+// prerouting: by then it may be another.
 #pragma once
 
 #include <map>
@@ -42,7 +43,8 @@ class HostLists {
 
   Diagram own(bool source);
   Diagram is_local(Part part);
-  Diagram arriving();
+  // `translated`: also what goes to 127.0.0.0/8 before a [[nat]] rule has changed that.
+  Diagram arriving(bool translated = false);
   Diagram sent();
   // What comes to the rules of the way.
   Diagram realm_of(policy::Direction way, Denotation::Translating by);
@@ -54,7 +56,6 @@ class HostLists {
   RuleList list_of(policy::Direction way, Denotation::Translating by);
 
  private:
-  Diagram loopback();
   Diagram possible(Diagram set);
   Diagram as_translated(Denotation::Translating by);
   FirstMatch::Sides sides() const;

@@ -16,6 +16,7 @@
 #include "ask/decided.h"
 #include "ask/packet_parts.h"
 #include "ask/prover.h"
+#include "ask/translated_flow.h"
 #include "policy/codes.h"
 #include "policy/effective.h"
 #include "policy/lint.h"
@@ -42,10 +43,13 @@ bool is_said(const Diagnostics& findings, Code code, const Span& at) {
 }
 
 // One of the rules that have its packets does something else with them.
+bool does_otherwise(const analyze::Blocker& blocker, const RuleUse& use) {
+  return blocker.rule != nullptr && blocker.rule->action != use.rule->action;
+}
+
 bool is_contradicted(const RuleUse& use) {
-  return std::ranges::any_of(use.blockers, [&](const analyze::Blocker& blocker) {
-    return blocker.rule != nullptr && blocker.rule->action != use.rule->action;
-  });
+  return std::ranges::any_of(
+      use.blockers, [&](const analyze::Blocker& blocker) { return does_otherwise(blocker, use); });
 }
 
 class RuleLint {
@@ -197,13 +201,29 @@ class RuleLint {
           "delete it, or leave its packets out of {}: `early` comes before all others",
           early->full_name);
     }
-    if (below != nullptr && is_same) return "delete one of both";
+    if (below != nullptr && is_same) {
+      return is_contradicted(use) ? "delete the one that is not meant" : "delete one of both";
+    }
     if (below != nullptr) return fmt::format("delete it, or move it before {}", below->full_name);
     if (of_block != nullptr) {
       return fmt::format("delete it, or `skip` {} in the role: a block's rules come first",
                          of_block->full_name);
     }
     return "delete it";
+  }
+
+  // "drops them"; "accepts some of them", where not all that have its packets do so; "": they do
+  // the same.
+  static std::string words_of_contradiction(const RuleUse& use) {
+    std::set<std::string> words;
+    bool all = true;
+    for (const analyze::Blocker& blocker : use.blockers) {
+      const bool other = does_otherwise(blocker, use);
+      all = all && other;
+      if (other) words.insert(std::string(policy::name_of(blocker.rule->action)) + "s");
+    }
+    if (words.empty()) return "";
+    return fmt::format("{} {}", fmt::join(words, " or "), all ? "them" : "some of them");
   }
 
   void say_dead(const RuleUse& use) {
@@ -244,14 +264,17 @@ class RuleLint {
       return;
     }
     const bool is_same = use.blockers.size() == 1 && use.blockers.front().same;
-    Diagnostic& diagnostic = policy::report(
-        findings_, Code::ShadowedRule, rule.span,
+    std::string message =
         is_same ? fmt::format("{} never matches: {} has the same packets and comes first",
                               rule.full_name, names.front())
                 : fmt::format("{} never matches: {} {} all its packets before it{}", rule.full_name,
                               fmt::join(names, ", "), names.size() == 1 ? "has" : "have together",
-                              use.fewest ? "" : " (perhaps fewer do)"),
-        hint_of_shadowed(use, is_same));
+                              use.fewest ? "" : " (perhaps fewer do)");
+    const std::string otherwise = words_of_contradiction(use);
+    if (!otherwise.empty()) message += ", and " + otherwise;
+    const Code code = otherwise.empty() ? Code::ShadowedRule : Code::ContradictedRule;
+    Diagnostic& diagnostic = policy::report(findings_, code, rule.span, std::move(message),
+                                            hint_of_shadowed(use, is_same));
     for (const analyze::Blocker& blocker : use.blockers) {
       if (blocker.rule == nullptr) continue;
       std::string left = "without this one an earlier rule would still have them";
@@ -373,6 +396,24 @@ class RuleLint {
     return std::nullopt;
   }
 
+  bool may_be_translated(const HalfFlow& flow) {
+    if (!translating_) {
+      translating_.emplace();
+      for (Index host = 0; host < policy_.hosts.size(); ++host) {
+        if (!effective(host).nat.empty()) translating_->push_back(&effective(host));
+      }
+    }
+    const auto all = [&](const std::vector<Index>& hosts) {
+      std::vector<const policy::HostPolicy*> rules;
+      for (const Index host : hosts) rules.push_back(&effective(host));
+      return rules;
+    };
+    const auto senders = all(flow.senders);
+    const auto receivers = all(flow.receivers);
+    return may_pass_translated(policy_, *translating_,
+                               {flow.rule->conditions.services, senders, receivers});
+  }
+
   policy::Selectors selectors_of(const std::vector<Index>& hosts) const {
     policy::Selectors selectors;
     selectors.given = true;
@@ -396,7 +437,7 @@ class RuleLint {
     for (const HalfFlow& flow : flows) {
       const policy::Rule* rule = flow.rule;
       const auto passing = passes(flow);
-      if (passing && *passing) continue;
+      if (passing && (*passing || may_be_translated(flow))) continue;
       if (!passing) {
         policy::report(
             findings_, Code::NotDecided, rule->span,
@@ -420,6 +461,7 @@ class RuleLint {
   analyze::SiteRules& rules_;
   Prover prover_;
   std::map<Index, policy::HostPolicy> effective_;
+  std::optional<std::vector<const policy::HostPolicy*>> translating_;  // those with [[nat]] rules
   std::map<const policy::Rule*, UseOnSite> uses_;
   std::map<std::vector<std::tuple<bool, policy::TermKind, std::string>>, Groups> groups_;
   std::map<const policy::Rule*, std::set<const policy::Rule*>> behind_;  // on some host

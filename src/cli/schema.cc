@@ -74,6 +74,17 @@ Json by_finding(const Json& value) {
 
 Json table_of(Keys keys);
 
+// [networks]: a table has one of these.
+Json network_table() {
+  Json schema = table_of(policy::keys::kNetwork);
+  for (const std::string_view key : {"file", "names", "addresses"}) {
+    Json one;
+    one["required"].push_back(key);
+    schema["oneOf"].push_back(std::move(one));
+  }
+  return schema;
+}
+
 // What stands below a key that takes a table: the parser's readers, key by key.
 Json nested(std::string_view key) {
   namespace k = policy::keys;
@@ -84,7 +95,7 @@ Json nested(std::string_view key) {
   if (key == "defaults") return table_of(k::kDefaults);
   if (key == "log") return table_of(k::kLog);
   if (key == "hosts") return by_name(table_of(k::kHost));
-  if (key == "networks") return by_name(any_of(strings, table_of(k::kNetwork)));
+  if (key == "networks") return by_name(any_of(strings, network_table()));
   if (key == "services" || key == "names") return by_name(strings);
   if (key == "interfaces") return by_name(table_of(k::kInterface));
   if (key == "allow-finding") {

@@ -119,6 +119,8 @@ constexpr std::array kTable = {
             "a [[nat]] rule that applies to every destination address, or to every source"},
     CodeRow{Code::ShadowedRule, kWarning, "shadowed-rule",
             "earlier rules decide every packet of this one"},
+    CodeRow{Code::ContradictedRule, kWarning, "contradicted-rule",
+            "earlier rules decide every packet of this one, and some of them otherwise"},
     CodeRow{Code::RedundantRule, kNote, "redundant-rule",
             "without the rule the same would become of each of its packets"},
     CodeRow{Code::HalfFlow, kWarning, "half-flow",
@@ -219,10 +221,11 @@ bool may_be_silenced(const CodeRow& row) {
 }
 
 bool needs_packets(Code code) {
-  constexpr std::array kCodes{
-      Code::BlockTestsNotRun,  Code::ManagementShutOut, Code::NeighboursShutOut,
-      Code::ManagementLimited, Code::ShadowedRule,      Code::RedundantRule,
-      Code::HalfFlow,          Code::NotDecided,        Code::DroppedElsewhere};
+  constexpr std::array kCodes{Code::BlockTestsNotRun,  Code::ManagementShutOut,
+                              Code::NeighboursShutOut, Code::ManagementLimited,
+                              Code::ShadowedRule,      Code::ContradictedRule,
+                              Code::RedundantRule,     Code::HalfFlow,
+                              Code::NotDecided,        Code::DroppedElsewhere};
   return std::ranges::find(kCodes, code) != kCodes.end();
 }
 

@@ -90,6 +90,7 @@ enum class Code : std::uint8_t {
   AddressZero,
   WideTranslation,
   ShadowedRule,
+  ContradictedRule,
   RedundantRule,
   HalfFlow,
   NotDecided,

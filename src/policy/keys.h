@@ -72,7 +72,8 @@ class Section {
   Section(const Value& table, Keys known, std::string_view what, Keys top,
           Diagnostics& diagnostics);
 
-  // Null where the key is left out, or was reported. `has`: it is there, in whatever form.
+  // Null where the key is left out, or was reported. `has`: it is there, in whatever form, so that
+  // `find` may be null all the same.
   const Value* find(std::string_view name) const;
   bool has(std::string_view name) const { return table_.find(name) != nullptr; }
   // An unknown key was reported that reads like this one: that it is missing is no second finding.

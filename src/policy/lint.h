@@ -54,6 +54,8 @@ inline constexpr std::uint32_t kNearlyAllPorts = 60'000;
 
 // Of an inbound or forward rule: whom it lets in, as far as `from` and `in` say.
 net::AddressSet sources_by_words(const Policy& policy, const Rule& rule, Index host);
+// Of an outbound or forward rule: where it leads, as far as `to` and `out` say.
+net::AddressSet destinations_by_words(const Policy& policy, const Rule& rule, Index host);
 
 // The internet without addresses that are somebody's own wherever they are.
 net::AddressSet internet_at_large(const Policy& policy);

@@ -106,17 +106,10 @@ class Availability {
 
   // --- databases -------------------------------------------------------------------------------
 
-  // `writers` and the like list hosts, or addresses that hosts bear.
-  bool is_among(const net::AddressSet& named, Index host) const {
-    return !named.empty() && !(named & policy_.hosts[host].all_addresses()).empty();
-  }
-
   void find_copies() {
-    if (policy_.writers) writing_ = addresses_of(policy_, *policy_.writers, 0);
-    if (policy_.replicas) replicating_ = addresses_of(policy_, *policy_.replicas, 0);
     if (policy_.collector) collector_ = addresses_of(policy_, *policy_.collector, 0);
     for (Index host = 0; host < policy_.hosts.size(); ++host) {
-      if (is_among(writing_, host)) writers_.push_back(host);
+      if (facts_.is_writer(host)) writers_.push_back(host);
     }
   }
 
@@ -130,10 +123,10 @@ class Availability {
   }
 
   void check_replica(Index host) {
-    if (!is_among(replicating_, host) || is_among(writing_, host)) return;
-    const net::AddressSet copies = writing_ | replicating_;
+    if (!facts_.is_replica(host) || facts_.is_writer(host)) return;
+    const net::AddressSet copies = facts_.copies();
     for (const EffectiveRule& each : facts_.host(host).inbound) {
-      if (!accepts(*each.rule) || !facts_.names_kind(*each.rule, KindWord::Database)) continue;
+      if (!accepts(*each.rule) || !facts_.admits_kind(*each.rule, KindWord::Database)) continue;
       if ((facts_.lets_in(*each.rule, host, KindWord::Database) - copies).empty()) continue;
       reporter_.report(
           Code::WritableReplica, each, host,
@@ -149,10 +142,13 @@ class Availability {
     const EffectiveRule* web = facts_.taking(host, KindWord::TlsWeb);
     if (web == nullptr) web = facts_.taking(host, KindWord::PlainWeb);
     if (database == nullptr || web == nullptr) return;
+    // A rule for every service says that it may be so.
+    const bool are_named =
+        web->rule->conditions.services.given && database->rule->conditions.services.given;
     report(findings_, Code::TiersOnOneHost, policy_.hosts[host].span,
-           fmt::format("{} carries web ({}), application and database ({}) together",
-                       quote(policy_.hosts[host].name), web->rule->full_name,
-                       database->rule->full_name),
+           fmt::format("{} {} web ({}), application and database ({}) together",
+                       quote(policy_.hosts[host].name), are_named ? "carries" : "may carry",
+                       web->rule->full_name, database->rule->full_name),
            "whoever breaks into the web server has the data as well");
   }
 
@@ -180,7 +176,8 @@ class Availability {
   void check_collector(Index index) {
     if (!policy_.collector) return;
     const HostPolicy& rules = facts_.host(index);
-    if (is_among(collector_, index) || rules.defaults.outbound == Action::Accept) return;
+    const net::AddressSet own = policy_.hosts[index].all_addresses();
+    if (!(collector_ & own).empty() || rules.defaults.outbound == Action::Accept) return;
     const bool ships = std::ranges::any_of(rules.outbound, [&](const EffectiveRule& each) {
       return accepts(*each.rule) && may_ship(*each.rule) && leads_to_collector(*each.rule, index) &&
              !facts_.lets_out(*each.rule, index, collector_).empty();
@@ -217,7 +214,7 @@ class Availability {
     const EffectiveRule* taking = facts_.taking(host, KindWord::Database);
     if (taking == nullptr) return;
     if (!policy_.writers) return ask("writers", *taking, host, "a database");
-    if (is_among(writing_, host) || is_among(replicating_, host)) return;
+    if (facts_.is_writer(host) || facts_.is_replica(host)) return;
     if (!policy_.replicas) return ask("replicas", *taking, host, "a database that takes no writes");
     report(findings_, Code::Undeclared, policy_.hosts[host].span,
            fmt::format("{} takes database connections, and is neither in `writers` nor in "
@@ -230,8 +227,6 @@ class Availability {
   const Policy& policy_;
   Diagnostics& findings_;
   RuleReporter reporter_;
-  net::AddressSet writing_;
-  net::AddressSet replicating_;
   net::AddressSet collector_;
   std::map<const Rule*, bool> leads_;
   std::vector<Index> writers_;  // hosts

@@ -35,7 +35,7 @@ class Exposure {
       const HostPolicy& rules = facts_.host(host);
       for (const EffectiveRule& rule : rules.inbound) check_entry(rule);
       for (const EffectiveRule& rule : rules.forward) {
-        if (leads_into_site(*rule.rule)) check_entry(rule);
+        if (leads_into_site(rule)) check_entry(rule);
         check_egress(rule);
       }
       for (const EffectiveRule& rule : rules.nat) check_translation_in(rule);
@@ -52,7 +52,7 @@ class Exposure {
     for (Index host = 0; host < facts_.host_count(); ++host) {
       const HostPolicy& rules = facts_.host(host);
       const auto ends = [&](const EffectiveRule& each) {
-        return accepts(*each.rule) && facts_.names_kind(*each.rule, KindWord::TlsWeb) &&
+        return accepts(*each.rule) && facts_.admits_kind(*each.rule, KindWord::TlsWeb) &&
                facts_.lets_internet_in(*each.rule, host, KindWord::TlsWeb);
       };
       // A published port is the host's own, behind it may be a container.
@@ -72,7 +72,8 @@ class Exposure {
 
   // A [[forward]] rule for what is behind this host, published ports among it; not one that leads
   // out.
-  bool leads_into_site(const Rule& rule) const {
+  bool leads_into_site(const EffectiveRule& each) const {
+    const Rule& rule = *each.rule;
     const auto& [services, from, to, in, out, user] = rule.conditions;
     if (to.given) {
       const net::AddressSet there = addresses_of(policy_, to, host_);
@@ -80,13 +81,29 @@ class Exposure {
       return !holds_much_of_internet(policy_, there) &&
              !(there - internet_at_large(policy_)).empty();
     }
+    if (!out.empty() && are_known(out)) return leads_inside(out);
     // By an interface of which nobody says what is behind it, it may as well lead out.
-    if (!from.given && (!in.empty() ? !are_known(in) : !out.empty() && !are_known(out))) {
-      return false;
+    if (!out.empty()) return (sources_by_words(policy_, rule, host_) - policy_.internet).empty();
+    if (from.given || are_known(in)) return true;
+    // A shipped block's interface is one of containers or guests.
+    return !each.file->shipped && has_outer_side() && leads_inside(other_interfaces(in));
+  }
+
+  // Whether it has an address elsewhere than behind the interfaces of which it is said.
+  bool has_outer_side() const {
+    net::AddressSet outside = policy_.hosts[host_].all_addresses();
+    for (const HostInterface& each : policy_.hosts[host_].interfaces) {
+      if (each.behind) outside = outside - *each.behind;
     }
-    if (out.empty()) return true;
-    if (are_known(out)) return leads_inside(out);
-    return (addresses_of(policy_, from, host_) - policy_.internet).empty();
+    return !outside.empty();
+  }
+
+  std::vector<std::string> other_interfaces(const std::vector<std::string>& names) const {
+    std::vector<std::string> others;
+    for (const HostInterface& each : policy_.hosts[host_].interfaces) {
+      if (std::ranges::find(names, each.name) == names.end()) others.push_back(each.name);
+    }
+    return others;
   }
 
   // Of a rule's interfaces on this host: whether all say what is behind them.
@@ -106,9 +123,10 @@ class Exposure {
     const Rule& rule = *each.rule;
     if (!accepts(rule)) return;
     if (facts_.is_from_internet(rule, host_)) check_open(each);
-    if (!facts_.names_kind(rule, KindWord::PlainWeb) || !rule.redirect_only.empty()) return;
+    if (!facts_.admits_kind(rule, KindWord::PlainWeb) || !rule.redirect_only.empty()) return;
     if (facts_.lets_internet_in(rule, host_, KindWord::PlainWeb)) {
-      if (!is_for_hosts(rule)) report_plain(each);
+      // Of a rule for every service it is told that it opens them.
+      if (rule.conditions.services.given && !is_for_hosts(rule)) report_plain(each);
       return;
     }
     check_behind_tls(each);
@@ -218,7 +236,7 @@ class Exposure {
   void check_egress(const EffectiveRule& each) {
     const auto& [services, from, to, in, out, user] = each.rule->conditions;
     if (!accepts(*each.rule) || !is_any_service(services)) return;
-    if (!holds_much_of_internet(policy_, addresses_of(policy_, to, host_))) return;
+    if (!holds_much_of_internet(policy_, destinations_by_words(policy_, *each.rule, host_))) return;
     if (!facts_.decides_any_port(*each.rule, host_, false)) return;
     reporter_.report(Code::UnrestrictedEgress, each, host_,
                      fmt::format("{} accepts any connection to the internet", each.rule->full_name),
@@ -242,9 +260,10 @@ class Exposure {
 
   // Once for a rule that means the same on each host.
   bool leads_outside(const Rule& rule) {
-    const Selectors& to = rule.conditions.to;
-    const auto leads = [&] { return !(addresses_of(policy_, to, host_) & outside_).empty(); };
-    if (names_self(to)) return leads();
+    const auto leads = [&] {
+      return !(destinations_by_words(policy_, rule, host_) & outside_).empty();
+    };
+    if (names_self(rule.conditions.to) || !rule.conditions.out.empty()) return leads();
     const auto [at, fresh] = leads_.emplace(&rule, false);
     if (fresh) at->second = leads();
     return at->second;

@@ -24,6 +24,20 @@ bool holds_interval_of(const net::IntervalSet<Ip>& set, unsigned prefix_length) 
   });
 }
 
+// What is `behind` an interface is all that arrives there, and all that is reached by it.
+net::AddressSet by_words(const Policy& policy, const Selectors& selectors,
+                         const std::vector<std::string>& interfaces, Index host) {
+  const net::AddressSet named = addresses_of(policy, selectors, host);
+  if (interfaces.empty()) return named;
+  net::AddressSet behind;
+  for (const HostInterface& interface : policy.hosts[host].interfaces) {
+    if (std::ranges::find(interfaces, interface.name) == interfaces.end()) continue;
+    if (!interface.behind) return named;
+    behind = behind | *interface.behind;
+  }
+  return named & behind;
+}
+
 }  // namespace
 
 net::AddressSet internet_at_large(const Policy& policy) {
@@ -41,6 +55,8 @@ bool accepts(const Rule& rule) {
 
 SiteFacts::SiteFacts(const Policy& policy, Date date, DecidedPackets* decided)
     : policy_(policy), decided_(decided) {
+  if (policy.writers) writing_ = addresses_of(policy, *policy.writers, 0);
+  if (policy.replicas) replicating_ = addresses_of(policy, *policy.replicas, 0);
   hosts_.reserve(policy.hosts.size());
   for (Index host = 0; host < policy.hosts.size(); ++host) {
     hosts_.push_back(effective_policy(policy, host, date));
@@ -67,18 +83,11 @@ Span SiteFacts::place_of(const EffectiveRule& rule, Index host) const {
 }
 
 net::AddressSet sources_by_words(const Policy& policy, const Rule& rule, Index host) {
-  const Conditions& conditions = rule.conditions;
-  net::AddressSet sources =
-      conditions.from.given ? addresses_of(policy, conditions.from, host) : net::AddressSet::all();
-  if (conditions.in.empty()) return sources;
-  // What is `behind` an interface is all that arrives there.
-  net::AddressSet arriving;
-  for (const HostInterface& interface : policy.hosts[host].interfaces) {
-    if (std::ranges::find(conditions.in, interface.name) == conditions.in.end()) continue;
-    if (!interface.behind) return sources;
-    arriving = arriving | *interface.behind;
-  }
-  return sources & arriving;
+  return by_words(policy, rule.conditions.from, rule.conditions.in, host);
+}
+
+net::AddressSet destinations_by_words(const Policy& policy, const Rule& rule, Index host) {
+  return by_words(policy, rule.conditions.to, rule.conditions.out, host);
 }
 
 bool SiteFacts::is_from_internet(const Rule& rule, Index host) {
@@ -118,12 +127,21 @@ bool SiteFacts::names_kind(const Rule& rule, KindWord kind) const {
   return kinds_.at(&rule)[static_cast<std::size_t>(kind)];
 }
 
+bool SiteFacts::admits_kind(const Rule& rule, KindWord kind) const {
+  return !rule.conditions.services.given || names_kind(rule, kind);
+}
+
 const EffectiveRule* SiteFacts::taking(Index host, KindWord kind) {
+  const bool may_be_any = kind != KindWord::Database || is_writer(host) || is_replica(host);
+  const EffectiveRule* any = nullptr;
   for (const EffectiveRule& each : hosts_[host].inbound) {
-    if (!accepts(*each.rule) || !names_kind(*each.rule, kind)) continue;
-    if (!lets_in(*each.rule, host, kind).empty()) return &each;
+    const bool named = names_kind(*each.rule, kind);
+    const bool asked = named || (may_be_any && any == nullptr && admits_kind(*each.rule, kind));
+    if (!asked || !accepts(*each.rule) || lets_in(*each.rule, host, kind).empty()) continue;
+    if (named) return &each;
+    any = &each;
   }
-  return nullptr;
+  return any;
 }
 
 void RuleReporter::report(Code code, const EffectiveRule& rule, Index host, std::string message,

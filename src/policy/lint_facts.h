@@ -45,16 +45,30 @@ class SiteFacts {
 
   // REQUIRES: a rule of the policy's files.
   bool names_kind(const Rule& rule, KindWord kind) const;
-  // The first inbound rule that admits connections of the kind, by its name; null: none does.
+  // Or is for every service, whatever listens.
+  bool admits_kind(const Rule& rule, KindWord kind) const;
+  // The first inbound rule that admits connections of the kind, by a service's name if there is
+  // such; null: none does. A rule for every service makes no host a database but `writers` and
+  // `replicas`.
   const EffectiveRule* taking(Index host, KindWord kind);
+  // Whether the host bears an address of theirs.
+  bool is_writer(Index host) const { return bears(writing_, host); }
+  bool is_replica(Index host) const { return bears(replicating_, host); }
+  net::AddressSet copies() const { return writing_ | replicating_; }
 
  private:
   const DecidedPackets::Ends* decided(const DecidedPackets::Question& question) {
     return decided_ == nullptr ? nullptr : &decided_->ends(question);
   }
 
+  bool bears(const net::AddressSet& named, Index host) const {
+    return !named.empty() && !(named & policy_.hosts[host].all_addresses()).empty();
+  }
+
   const Policy& policy_;
   DecidedPackets* decided_;
+  net::AddressSet writing_;
+  net::AddressSet replicating_;
   std::vector<HostPolicy> hosts_;
   std::map<const Rule*, bool> from_internet_;  // of rules that mean the same on each host
   // By KindWord: many hosts have a rule, and each asks of what kind it is.

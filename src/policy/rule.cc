@@ -292,11 +292,11 @@ class RuleReader {
 
   // What is over a rule's limit may be logged by [defaults], too.
   void check_log_limit() {
-    if (!section_.has("log-limit") || rule_.log || section_.has("limit") ||
-        section_.has("connections")) {
+    const Value* limit = section_.find("log-limit");
+    if (limit == nullptr || rule_.log || section_.has("limit") || section_.has("connections")) {
       return;
     }
-    report(diagnostics_, Code::BadLimit, section_.find("log-limit")->span(),
+    report(diagnostics_, Code::BadLimit, limit->span(),
            "`log-limit` limits nothing: the rule logs nothing", "add log = true");
   }
 

@@ -89,6 +89,7 @@ MISTAKES = {
         [("web.toml", '[[inbound]]\nid      = "app-from-lb"\nservice = "https"',
           '[[inbound]] #@\nid      = "app-from-lb"\nservice = "http"')],
         [add("web.toml", "inbound", id="alt", service="http-alt", from_="lb")],
+        [add("web.toml", "inbound", id="all", from_="lb")],
         [("apps.toml", '[[forward]]\nid      = "shop"\nservice = "https"', '[[forward]] #@\nid      = "shop"\nservice = "tcp/80"')],
     ],
     "plain-from-internet": [
@@ -107,6 +108,7 @@ MISTAKES = {
          ("db.toml", 'on      = "db-primary"\n\n# Both', "\n# Both")],
         [add("db.toml", "inbound", service="postgresql", from_="apps")],
         [add("db.toml", "inbound", id="reads", service="tcp/3306", from_="inside", on="db-replica")],
+        [add("db.toml", "inbound", id="all", from_="apps")],
     ],
     "tiers-on-one-host": [
         [plain(add("web.toml", "inbound", service="mysql", from_="web")), mark_host("web-01")],
@@ -132,6 +134,8 @@ MISTAKES = {
              new_destination="db-01:3306")],
         [add("apps.toml", "forward", id="data", service="postgresql", from_="internet", to="self")],
         [add("web.toml", "inbound", id="all", from_="!abusers")],
+        [add("gateway.toml", "forward", id="in", service="ssh", in_="public", out="private")],
+        [add("gateway.toml", "forward", id="in", service="mysql", in_="public")],
     ],
     "unrestricted-egress": [
         [(SITE, DEFAULT_OUT, 'outbound = "accept" #@\n')],
@@ -206,14 +210,22 @@ MISTAKES = {
         [("gateway.toml", "", '[[forward]]\nid = "a"\nservice = "ssh"\nfrom = "builders"\nto = "office"\nexpires = 2026-06-15 #@')],
     ],
     "shadowed-rule": [
-        [add("web.toml", "inbound", id="union", service="https", from_="lb", action="drop")],
         [plain(add("web.toml", "inbound", id="low", service="tcp/7000-7500", from_="office")),
          plain(add("web.toml", "inbound", id="high", service="tcp/7501-8000", from_="office")),
-         add("web.toml", "inbound", id="both", service="tcp/7400-7600", from_="office", action="reject")],
+         add("web.toml", "inbound", id="both", service="tcp/7400-7600", from_="office")],
         [plain(add("db.toml", "inbound", id="wide", service="tcp/9000-9999", from_="office")),
          add("db.toml", "inbound", id="narrow", service="tcp/9100", from_="office")],
         [plain(add("gateway.toml", "forward", id="one", service="tcp/7000-7001", from_="builders", to="office")),
          add("gateway.toml", "forward", id="two", service="tcp/7001", from_="builders", to="office")],
+    ],
+    "contradicted-rule": [
+        [add("web.toml", "inbound", id="union", service="https", from_="lb", action="drop")],
+        [plain(add("web.toml", "inbound", id="low", service="tcp/7000-7500", from_="office")),
+         plain(add("web.toml", "inbound", id="high", service="tcp/7501-8000", from_="office", action="drop")),
+         add("web.toml", "inbound", id="both", service="tcp/7400-7600", from_="office", action="drop")],
+        [plain(add("db.toml", "inbound", id="first", service="tcp/9100", from_="office", action="drop")),
+         add("db.toml", "inbound", id="second", service="tcp/9100", from_="office",
+             allow_finding='{ shadowed-rule = "stands here for readers" }')],
     ],
     "redundant-rule": [
         [add("db.toml", "inbound", id="narrow", service="tcp/9100", from_="office"),
@@ -227,6 +239,8 @@ MISTAKES = {
         [add("web.toml", "outbound", id="cache", service="redis", to="db-01")],
         [add("db.toml", "inbound", id="cache", service="redis", from_="web")],
         [add("lb.toml", "outbound", id="other", service="tcp/7000", to="web")],
+        [plain(add("gateway.toml", "nat", id="cache", service="tcp/6380", from_="web", to="self", new_destination="db-01:6379")),
+         add("db.toml", "inbound", id="cache", service="redis", from_="web", on="db-primary")],
     ],
     "unmet-rule": [
         [add("web.toml", "outbound", id="foreign", service="https", from_="internet", to="partner")],
@@ -357,6 +371,22 @@ RIGHT = {
     "a bastion, with its reason": [plain(add("gateway.toml", "inbound", id="bastion", service="ssh", limit="10/minute",
                                              allow_finding='{ open-to-internet = "keys only" }'))],
     "no answer to ping": [plain(add("lb.toml", "inbound", id="quiet", service="ping", from_="internet", action="drop", early=True))],
+    "a translation of what goes to a loopback address": [plain(add("gateway.toml", "nat", id="lo", service="tcp/8443", to="127.0.0.1", in_="public",
+                                                                   from_="partner", new_destination="web-01:443"))],
+    "a translation of what is denied": [plain(add("gateway.toml", "nat", id="db", service="tcp/3306", to="self", in_="public",
+                                                  new_destination="db-01")),
+                                        plain(add("gateway.toml", "forward", id="no-db", service="tcp/3306", to="self", action="drop"))],
+    "a flow by a gateway's translation": [
+        plain(add("gateway.toml", "nat", id="cache", service="tcp/6380", from_="web", to="self", new_destination="db-01:6379")),
+        plain(add("web.toml", "outbound", id="cache", service="tcp/6380", to="gw-01")),
+        plain(add("db.toml", "inbound", id="cache", service="redis", from_="web", on="db-primary"))],
+    "a flow that is another's behind a gateway": [
+        plain(add("gateway.toml", "nat", id="as-me", from_="web", to="db", out="private", new_source="masquerade")),
+        plain(add("gateway.toml", "forward", id="cache", service="redis", from_="web", to="db")),
+        plain(add("web.toml", "outbound", id="cache", service="redis", to="db")),
+        plain(add("db.toml", "inbound", id="cache", service="redis", from_="gw-01", on="db-primary"))],
+    "a flow to a published port": [plain(add("web.toml", "outbound", id="v", service="tcp/7000", to="apps")),
+                                   plain(add("apps.toml", "forward", id="v", service="tcp/7000", from_="web", to="self"))],
     "a network in a table": [(SITE, PARTNER, 'guests = { addresses = "192.0.2.96/28", allow-finding = { unused-network = '
                                              '"next month" } }\n' + PARTNER)],
     "a known partner asks the database": [plain(add("db.toml", "inbound", id="partner", service="mysql", from_="partner",

@@ -138,10 +138,17 @@ Diagnostics findings_of(const policy::Policy& policy) {
   return findings;
 }
 
+// Whatever the rules before it do with its packets.
+bool is_shadowed(const std::string& code) {
+  return code == "shadowed-rule" || code == "contradicted-rule";
+}
+
 std::map<std::string, std::set<std::uint32_t>> lines_by_code(const policy::Policy& policy) {
   const Diagnostics findings = findings_of(policy);
   std::map<std::string, std::set<std::uint32_t>> lines;
-  for (const Diagnostic& finding : findings.all()) lines[finding.code].insert(finding.span.line);
+  for (const Diagnostic& finding : findings.all()) {
+    lines[is_shadowed(finding.code) ? "shadowed-rule" : finding.code].insert(finding.span.line);
+  }
   return lines;
 }
 
@@ -152,7 +159,7 @@ bool is_alive_where_moved(const std::vector<std::string>& rules) {
   for (const Diagnostic& finding : findings.all()) {
     constexpr std::string_view kMove = "move it before r.";
     const auto at = finding.hint.find(kMove);
-    if (finding.code != "shadowed-rule" || at == std::string::npos) continue;
+    if (!is_shadowed(finding.code) || at == std::string::npos) continue;
     const std::string name = finding.message.substr(0, finding.message.find(' '));
     const auto number = [](const std::string& full_name) {  // "r.inbound.r3"
       return std::stoul(full_name.substr(full_name.rfind('r') + 1));
@@ -231,7 +238,7 @@ TEST_CASE("exact lint finds what a count of all packets finds") {
 std::string hint_of_shadowed(const test::SiteFiles& files) {
   const Diagnostics findings = findings_of(test::load_site(files));
   for (const Diagnostic& finding : findings.all()) {
-    if (finding.code == "shadowed-rule") return finding.hint;
+    if (is_shadowed(finding.code)) return finding.hint;
   }
   return "";
 }
@@ -260,6 +267,30 @@ TEST_CASE("an early rule comes before all others") {
        "[[inbound]]\nid = \"bad\"\nfrom = \"four\"\naction = \"drop\"\nearly = true\n"}};
   CHECK(hint_of_shadowed(files) ==
         "delete it, or leave its packets out of r.inbound.bad: `early` comes before all others");
+}
+
+TEST_CASE("rules before it that do something else are another finding") {
+  const auto finding_of = [](const std::string& first, const std::string& second) {
+    const test::SiteFiles files = {{"site.toml", kSite},
+                                   {"r.toml", "role = \"r\"\n[[inbound]]\nid = \"a\"\n" + first +
+                                                  "[[inbound]]\nid = \"b\"\n" + second}};
+    const Diagnostics findings = findings_of(test::load_site(files));
+    for (const Diagnostic& each : findings.all()) {
+      if (is_shadowed(each.code)) return each.code + ": " + each.message + "; " + each.hint;
+    }
+    return std::string();
+  };
+  const std::string web = "service = \"tcp/80\"\n";
+  const std::string drop = "action = \"drop\"\n";
+  CHECK(finding_of(web, web) ==
+        "shadowed-rule: r.inbound.b never matches: r.inbound.a has the same packets and comes "
+        "first; delete one of both");
+  CHECK(finding_of(web + drop, web) ==
+        "contradicted-rule: r.inbound.b never matches: r.inbound.a has the same packets and comes "
+        "first, and drops them; delete the one that is not meant");
+  CHECK(finding_of("service = \"tcp/80-90\"\n", web + drop) ==
+        "contradicted-rule: r.inbound.b never matches: r.inbound.a has all its packets before it, "
+        "and accepts them; delete it, or move it before r.inbound.a");
 }
 
 }  // namespace

@@ -315,7 +315,9 @@ std::map<std::string, std::set<std::string>> found_by_code(const policy::Policy&
   lint_exactly(policy, test::kToday, site, findings);
   std::map<std::string, std::set<std::string>> names;
   for (const Diagnostic& finding : findings.all()) {
-    names[finding.code].insert(finding.message.substr(0, finding.message.find(' ')));
+    const bool is_dead = finding.code == "contradicted-rule";
+    names[is_dead ? "shadowed-rule" : finding.code].insert(
+        finding.message.substr(0, finding.message.find(' ')));
   }
   return names;
 }

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ask/rule_lint.h"
 #include "site_text.h"
@@ -48,11 +49,23 @@ device = "eth1"
 behind = "10.0.0.0/8"
 )";
 
+const std::string kOuterAddress = "virtual = \"192.0.2.7\"\n";
+
+std::string in(const std::string& id, const std::string& rest) {
+  return "[[inbound]]\nid = \"" + id + "\"\n" + rest + "\n";
+}
+std::string out(const std::string& id, const std::string& rest) {
+  return "[[outbound]]\nid = \"" + id + "\"\n" + rest + "\n";
+}
+std::string through(const std::string& id, const std::string& rest) {
+  return "[[forward]]\nid = \"" + id + "\"\n" + rest + "\n";
+}
 // The weak points of the role's rules.
 std::string found(const std::string& rules, const std::string& more_of_site = kDevices) {
   const policy::Policy policy =
       test::load_site({{"site.toml", std::string(kSiteStart) + more_of_site},
                        {"r.toml", "role = \"r\"\n" + rules},
+                       {"l.toml", "role = \"l\"\n" + in("tls", "service = \"tcp/443\"")},
                        {"q.toml",
                         "role = \"q\"\n[[outbound]]\nid = \"ships\"\nservice = \"tcp/6514\"\nto = "
                         "\"10.0.9.9\"\n"}});
@@ -73,15 +86,6 @@ std::string found(const std::string& rules, const std::string& more_of_site = kD
   return text;
 }
 
-std::string in(const std::string& id, const std::string& rest) {
-  return "[[inbound]]\nid = \"" + id + "\"\n" + rest + "\n";
-}
-std::string out(const std::string& id, const std::string& rest) {
-  return "[[outbound]]\nid = \"" + id + "\"\n" + rest + "\n";
-}
-std::string through(const std::string& id, const std::string& rest) {
-  return "[[forward]]\nid = \"" + id + "\"\n" + rest + "\n";
-}
 const std::string kShips = out("ships", "service = \"tcp/6514\"\nto = \"10.0.9.9\"");
 
 TEST_CASE("what is dropped before it, no rule opens to the internet") {
@@ -147,6 +151,43 @@ TEST_CASE("what passes through into the site") {
               kKnownSides) == "");
 }
 
+TEST_CASE("what comes in by the outer interface, whoever sends it") {
+  const std::string ssh = "service = \"tcp/22\"\n";
+  const std::string outer = "in = \"pub\"\n";
+  const std::string inwards = outer + "out = \"prv\"\n";
+  const auto known = [](const std::string& rules) {
+    return found(kShips + rules, kOuterAddress + kKnownSides);
+  };
+  CHECK(known(through("x", ssh + inwards)) == "open-to-internet x");
+  CHECK(known(through("x", ssh + outer)) == "open-to-internet x");
+  CHECK(known(through("x", inwards)) == "open-to-internet x");
+  CHECK(known(through("x", ssh + "out = \"prv\"")) == "open-to-internet x");
+  CHECK(known(through("x", "service = \"tcp/80\"\n" + inwards)) == "plain-from-internet x");
+  CHECK(known(through("shut", "from = \"internet\"\naction = \"drop\"") +
+              through("x", ssh + inwards)) == "");
+  CHECK(known(through("x", ssh + outer + "out = \"pub\"")) == "");
+  // Of a host whose addresses are all behind `prv`, the other may be for its containers.
+  CHECK(found(kShips + through("x", ssh + outer), kKnownSides) == "");
+  CHECK(found(kShips + through("x", ssh + inwards), kKnownSides) == "open-to-internet x");
+  CHECK(known(through("x", ssh + "out = \"pub\"")) == "");
+}
+
+TEST_CASE("a translation opens what rules do not deny on its way") {
+  const std::string nat =
+      "[[nat]]\nid = \"x\"\nservice = \"tcp/3306\"\nin = \"pub\"\nto = "
+      "\"self\"\nnew-destination = \"";
+  const std::string on = nat + "10.0.4.4\"\n";
+  const std::string here = nat + "self:22\"\n";
+  const std::string deny = "service = \"tcp\"\naction = \"drop\"";
+  CHECK(found(kShips + on) == "open-to-internet x");
+  CHECK(found(kShips + on + through("no", deny)) == "");
+  CHECK(found(kShips + on + in("no", deny)) == "open-to-internet x");
+  CHECK(found(kShips + on + through("no", deny + "\nfrom = \"office\"")) == "open-to-internet x");
+  CHECK(found(kShips + here) == "open-to-internet x");
+  CHECK(found(kShips + here + in("no", deny)) == "");
+  CHECK(found(kShips + here + through("no", deny)) == "open-to-internet x");
+}
+
 TEST_CASE("plain HTTP that is passed on") {
   const std::string web = "service = \"tcp/80\"\nfrom = \"internet\"\n";
   CHECK(found(kShips + through("x", web + "to = \"10.0.4.4\"")) == "plain-from-internet x");
@@ -177,6 +218,15 @@ TEST_CASE("ways out, by what is left of them") {
   CHECK(found(kShips + in("local", "service = \"tcp/3306\"\nfrom = \"127.0.0.1\"") + web) == "");
 }
 
+TEST_CASE("what is behind the interface by which a rule sends is no way out") {
+  const std::string database = in("db", "service = \"tcp/3306\"\nfrom = \"office\"");
+  for (const std::string& rule :
+       {out("x", "out = \"prv\""), through("x", "out = \"prv\"\nfrom = \"10.0.0.0/8\"")}) {
+    CHECK(found(kShips + database + rule, kKnownSides) == "");
+    CHECK(found(kShips + database + rule, kDevices) != "");
+  }
+}
+
 TEST_CASE("the way to the collector, by what is left of it") {
   CHECK(found(kShips) == "");
   CHECK(found("") == "no-way-to-collector `a`");
@@ -191,6 +241,32 @@ TEST_CASE("one host for all tiers, and plain HTTP behind TLS, by what is left of
 from = "office")");
   CHECK(found(kShips + both) == "tiers-on-one-host `a`");
   CHECK(found(kShips + in("shut", "service = \"tcp/3306\"\naction = \"drop\"") + both) == "");
+}
+
+// A rule's services, from this one to all.
+std::vector<std::string> services(const std::string& one) {
+  return {"service = \"" + one + "\"\n", "service = \"tcp\"\n", ""};
+}
+
+TEST_CASE("a rule for every service is for these as well") {
+  const std::string replica = "virtual = \"10.0.8.2\"\n" + kDevices;
+  const std::string web = out("web", "service = \"tcp/443\"");
+  for (const std::string& service : services("tcp/3306")) {
+    INFO(service);
+    const std::string rule = in("x", service + "from = \"office\"");
+    CHECK(found(kShips + rule, replica).contains("writable-replica x"));
+    CHECK(found(kShips + rule + web, replica).contains("database-dials-out web"));
+    CHECK(found(kShips + rule, replica).contains("tiers") ==
+          (service != "service = \"tcp/3306\"\n"));
+  }
+  // Who administers all hosts makes no database of each.
+  CHECK(found(kShips + in("x", "from = \"office\"") + web) == "");
+  const std::string tls = "[hosts.lb]\nrole = \"l\"\naddresses = \"10.0.0.8\"\n";
+  for (const std::string& service : services("tcp/80")) {
+    INFO(service);
+    CHECK(found(kShips + in("x", service + "from = \"lb\""), kDevices + tls)
+              .contains("plain-behind-tls x"));
+  }
 }
 
 }  // namespace
