@@ -74,7 +74,7 @@ Difference::Difference(const Side& before, const Side& after, Budget budget)
 Difference::~Difference() = default;
 
 Difference::Run Difference::run(Machine& machine, Direction direction) {
-  Way way(machine);
+  Way way(machine, KnownConnections::Untranslated, TurnedBack::AsItLeaves);
   const Diagram all = direction == Direction::Arrive ? way.arrive() : way.send();
   return {diagrams_->choose(machine.domain(), all, kNothing), way.unknown_orders(),
           way.lost_order()};

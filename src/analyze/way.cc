@@ -52,9 +52,10 @@ Bits device_bits(std::string_view device) {
 
 }  // namespace
 
-Way::Way(Machine& machine, KnownConnections known)
+Way::Way(Machine& machine, KnownConnections known, TurnedBack turned_back)
     : machine_(machine),
       known_(known),
+      turned_back_(turned_back),
       diagrams_(machine.diagrams()),
       space_(machine.space()),
       compare_(machine.diagrams()),
@@ -554,6 +555,7 @@ Diagram Way::leave(bool ipv6) {
 // comes in there as it is, with what connection tracking has found.
 Diagram Way::come_back(bool ipv6, EnvironmentId sent) {
   const Diagram leaves = machine_.decided(Fate::Accept, sent);
+  if (turned_back_ == TurnedBack::AsItLeaves) return leaves;
   Environment back = machine_.environments()[sent];
   if (back.part(Part::OutDevice) == space_.part(Part::OutDevice)) return leaves;
   const Bits to = back.part(ipv6 ? Part::Destination6 : Part::Destination4);

@@ -27,9 +27,16 @@ enum class KnownConnections : std::uint8_t {
   Any,           // it may be, and then what becomes of its packets is free
 };
 
+// What output's rules turn to this host itself, and comes in again by the loopback.
+enum class TurnedBack : std::uint8_t {
+  Followed,
+  AsItLeaves,  // for who compares rules, which meet what arrives by the loopback anyway
+};
+
 class Way {
  public:
-  explicit Way(Machine& machine, KnownConnections known = KnownConnections::Untranslated);
+  explicit Way(Machine& machine, KnownConnections known = KnownConnections::Untranslated,
+               TurnedBack turned_back = TurnedBack::Followed);
 
   // Outcomes, Decided alone. Of what arrives: by its InDevice; by its OutDevice, where that is not
   // "", it goes on if it is for another host.
@@ -118,6 +125,7 @@ class Way {
 
   Machine& machine_;
   KnownConnections known_;
+  TurnedBack turned_back_;
   Diagrams& diagrams_;
   PacketSpace& space_;
   Comparison compare_;

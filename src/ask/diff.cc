@@ -117,6 +117,7 @@ class AskedSide {
   Word ask(const eval::Packet& packet, Direction direction) {
     eval::Options options;
     options.others = eval::Others::Asked;
+    options.follows_back = false;  // nor does analyze::Difference
     const eval::Journey journey = direction == Direction::Arrive
                                       ? evaluator_.arrive(packet, options)
                                       : evaluator_.send(packet, options);

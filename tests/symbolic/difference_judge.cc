@@ -74,6 +74,7 @@ struct Told {
 Told tell(eval::Evaluator& evaluator, const eval::Packet& packet, bool sent) {
   eval::Options options;
   options.steps = false;
+  options.follows_back = false;  // nor does analyze::Difference
   const eval::Outcomes outcomes =
       evaluator.outcomes(packet, sent ? eval::Direction::Send : eval::Direction::Arrive, options);
   Told told;
@@ -185,6 +186,7 @@ class Pair {
     eval::Options options;
     options.steps = false;
     options.keep_state = true;
+    options.follows_back = false;
     const auto fate = [&](eval::Evaluator& evaluator) {
       const eval::Journey journey =
           sent ? evaluator.send(packet, options) : evaluator.arrive(packet, options);
