@@ -202,7 +202,8 @@ int run(const ReachOptions& options) {
   if (options.format != "json" && (question.from.empty() || question.to.empty()) &&
       question.through.empty()) {
     render_notes(
-        {"not asked: what gateways pass on between two networks (`--through` asks one of them), and "
+        {"not asked: what gateways pass on between two networks (`--through` asks one of them), "
+         "and "
          "what Docker or another program publishes"});
   }
   if (found->cells.empty() && options.format == "text") {
