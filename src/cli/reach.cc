@@ -199,6 +199,13 @@ int run(const ReachOptions& options) {
     if (found->cells.empty()) out().line("nothing");
     named ? print_pairs(found->cells) : print_matrix(found->cells);
   }
+  if (options.format != "json" && (question.from.empty() || question.to.empty()) &&
+      question.through.empty()) {
+    render_notes(
+        {"not asked: what gateways pass on between two networks (`--through` asks one of them), "
+         "and "
+         "what Docker or another program publishes"});
+  }
   if (found->cells.empty() && options.format == "text") {
     render_notes(
         {"asked were samples: the services that rules name, the ends of networks, and "

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "report/flows.h"
@@ -66,7 +67,8 @@ void write_passages(Html& html, const ask::Reach& reach, PolicyLines& lines) {
 }
 
 void write_matrix(Html& html, const std::vector<std::string>& ends, const ReachPairs& pairs,
-                  const std::map<std::pair<std::string, std::string>, std::size_t>& numbers) {
+                  const std::map<std::pair<std::string, std::string>, std::size_t>& numbers,
+                  const std::set<std::string>& roles) {
   const auto region = html.in("div", {{"class", "scroll"},
                                       {"role", "region"},
                                       {"tabindex", "0"},
@@ -87,7 +89,9 @@ void write_matrix(Html& html, const std::vector<std::string>& ends, const ReachP
       const auto cell = html.in("td");
       const auto found = pairs.find({from, to});
       if (found == pairs.end()) {
-        html.leaf("span", "none", {{"class", "quiet"}});
+        // Between two ends outside no host is asked (ask::reach()), which is no "none".
+        const bool asked = roles.contains(from) || roles.contains(to);
+        html.leaf("span", asked ? "none" : "not asked", {{"class", "quiet"}});
         continue;
       }
       std::vector<std::string> words;
@@ -198,7 +202,15 @@ void write_reach(Html& html, const Model& model, PolicyLines& lines) {
                           kMostInMatrix, ends.size()));
     ends.resize(kMostInMatrix);
   }
-  write_matrix(html, ends, pairs, numbers);
+  std::set<std::string> roles;
+  for (const policy::RuleFile& file : model.policy.files) {
+    if (file.is_role && !file.hosts.empty()) roles.insert(file.name);
+  }
+  html.leaf("p",
+            "\"Not asked\": what gateways pass on between two networks. `rolewall reach A B "
+            "--through HOST` asks one of them. Nor is what Docker or another program publishes on "
+            "a host known here.");
+  write_matrix(html, ends, pairs, numbers, roles);
   html.leaf("h3", "By which lines");
   for (const auto& [pair, all] : pairs) {
     const auto details = html.in("details");
