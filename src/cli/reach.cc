@@ -203,8 +203,7 @@ int run(const ReachOptions& options) {
       question.through.empty()) {
     render_notes(
         {"not asked: what gateways pass on between two networks (`--through` asks one of them), "
-         "and "
-         "what Docker or another program publishes"});
+         "and what Docker or another program publishes"});
   }
   if (found->cells.empty() && options.format == "text") {
     render_notes(
